@@ -1,0 +1,207 @@
+"""The compiled module: bytes in, bytes out; every function that works on more than a few kilobytes releases the GIL."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Literal, final
+
+# --- json: strict parse (RFC 8259, no duplicate keys, no lone surrogates, no floats, |integer| < 2^53) and RFC 8785
+
+class JsonError(ValueError):
+    """`args` = (reason, byte position)."""
+
+def json_canonical(data: bytes) -> bytes:
+    """Strict parse, then RFC 8785."""
+
+def json_is_canonical(data: bytes) -> None:
+    """Raise `JsonError` at the first byte that strict parsing or RFC 8785 forbids."""
+
+def json_loads(data: bytes) -> Any:
+    """Strict parse to Python values."""
+
+def json_dumps(value: Any) -> bytes:
+    """RFC 8785 of None, bool, int (|n| < 2^53), str, list, tuple, dict with str keys; else `JsonError`."""
+
+# --- merkle: RFC 6962 over SHA-256. `hashes` is n * 32 bytes.
+
+def leaf_hash(data: bytes) -> bytes: ...
+def leaf_hashes(data: bytes, lengths: Sequence[int]) -> bytes:
+    """Leaf hashes of consecutive items of `data`, on all cores."""
+
+def node_hash(left: bytes, right: bytes) -> bytes: ...
+def tree_root(hashes: bytes) -> bytes:
+    """RFC 6962 section 2.1 root of leaf (or subtree) hashes; SHA-256("") for none."""
+
+def inclusion_path(hashes: bytes, index: int) -> bytes: ...
+def consistency_path(hashes: bytes, size1: int) -> bytes: ...
+def frontier_root(size: int, frontier: bytes) -> bytes:
+    """Root of the tree of `size` whose full subtrees, largest first, are `frontier`."""
+
+def frontier_extend(size: int, frontier: bytes, hashes: bytes) -> bytes:
+    """The frontier after appending leaf hashes."""
+
+def tile_hashes(hashes: bytes) -> bytes:
+    """One hash per full 256 of `hashes` (the next tile level up); a remainder gives none."""
+
+def entry_bundle(items: Sequence[bytes]) -> bytes:
+    """C2SP tlog-tiles: big-endian uint16 length and bytes, repeated; `ValueError` above 65,535 bytes."""
+
+def bundle_hashes(bundle: bytes) -> bytes:
+    """Leaf hashes of the items of an entry bundle; `ValueError` if it is truncated."""
+
+def body_root(parts: Sequence[bytes]) -> bytes:
+    """Root of a body tree (0x02 parts, 0x03 nodes); a part of 32 bytes that is not JSON is never guessed: see core.body."""
+
+def body_root_of_hashes(hashes: bytes) -> bytes: ...
+def body_path(hashes: bytes, index: int) -> bytes: ...
+def part_hash(part: bytes) -> bytes: ...
+
+# --- journal: docs/reference/entries.md
+
+Format = Literal["json", "ndjson", "objects", "arrow"]
+
+@final
+class Requests:
+    """Parsed commands of one or more callers, in order; groups are flattened."""
+
+    def __len__(self) -> int: ...
+    @property
+    def counts(self) -> list[int]:
+        """Commands per request, in the order given."""
+
+@final
+class Batch:
+    """An applied batch: entries that are being built in the background and handed on in chunks."""
+
+    @property
+    def first(self) -> int: ...
+    @property
+    def count(self) -> int:
+        """Entries, those that the log adds itself (expiries) included."""
+
+    @property
+    def previous(self) -> tuple[int, bytes]:
+        """(size, hash) of the head that this batch extends."""
+
+    @property
+    def head(self) -> tuple[int, bytes, int, int, int, int | None]:
+        """(size, hash, at, batch, batch_first, closed_before) after the batch; waits until all entries are built."""
+
+    @property
+    def refused(self) -> int: ...
+    @property
+    def replayed(self) -> int: ...
+    def __len__(self) -> int:
+        """Commands."""
+
+    def outcome(self, index: int) -> tuple[int, bytes, int, bool] | dict[str, Any]:
+        """Of command `index`: (seq, hash, at, replayed), or the refusal's members."""
+
+    def outcomes(self) -> list[tuple[int, bytes, int, bool] | dict[str, Any]]: ...
+    def ids(self) -> list[str]:
+        """The ids of the new entries."""
+
+    def entries(self) -> Iterator[tuple[int, str | None, bytes, bytes, bytes]]:
+        """(seq, id, stub, body, hash)."""
+
+    def copy_entries(self, ledger: int) -> Iterator[bytes]:
+        """PostgreSQL binary COPY image of (ledger int4, seq int8, id text, stub text, body text, hash bytea)."""
+
+    def balances(self) -> list[tuple[str, str, str, str, str, str]]:
+        """(account, asset, debits, credits, pending_debits, pending_credits), the last state of each touched."""
+
+    def definitions(self) -> list[tuple[str, str]]:
+        """(account name, canonical JSON of its `account` part)."""
+
+    def remainders(self) -> list[tuple[str, str, str, int | None, int]]:
+        """(id, kind, JSON array of totals, expires or None, seq)."""
+
+    def assets(self) -> list[tuple[str, int]]:
+        """(code, scale) fixed by this batch."""
+
+@final
+class Journal:
+    """The rules of double entry over loaded state, for one ledger. One applied batch may be open at a time.
+
+    After `apply` or `append` the caller stores the batch, then calls `commit`; `rollback` undoes it in memory (dry run,
+    `IdExists`). When it is not known what was stored, `reset` and load again.
+    """
+
+    def __init__(self, ledger: str) -> None: ...
+    def reset(
+        self,
+        head: tuple[int, bytes, int, int, int, int | None] | None,
+        explicit_accounts: bool,
+        assets: Sequence[tuple[str, int]],
+        expiring: Sequence[tuple[str, int, int]],
+    ) -> None:
+        """Forget everything and start at a head (None: before genesis)."""
+
+    def parse(self, requests: Sequence[tuple[str, Format, Any]]) -> Requests:
+        """(by, format, payload). Never raises for a bad command: that command is refused as `malformed`.
+
+        json: an object or an array of objects. ndjson: one object a line, empty lines skipped. objects: a sequence of
+        dicts. arrow: anything with `__arrow_c_stream__`, columns named like the members of a one-leg transaction.
+        """
+
+    def missing(self, requests: Requests, now: int) -> tuple[list[str], list[str]]:
+        """(accounts, target ids) that `apply` at `now` needs and that are not loaded; those of due expiries included."""
+
+    def load(
+        self,
+        accounts: Sequence[str],
+        definitions: Sequence[tuple[str, bytes]],
+        balances: Sequence[tuple[str, str, str, str, str, str]],
+        targets: Sequence[tuple[str, int, bytes, bytes]],
+        remainders: Sequence[tuple[str, str, Sequence[int], int | None]],
+    ) -> tuple[list[str], list[str]]:
+        """State of `accounts` and of target entries (id, seq, stub, body); an id asked for and not given does not exist.
+
+        Returns what is missing now: the accounts of the targets' legs.
+        """
+
+    def apply(
+        self,
+        requests: Requests,
+        now: int,
+        seed: bytes,
+        existing: Sequence[tuple[str, int, bytes, bytes, bytes]] = (),
+    ) -> Batch:
+        """Apply commands at `now` (microseconds). `seed` (32 unpredictable bytes, used once) gives the salts.
+
+        `existing`: (id, seq, stub, body, hash) of entries whose id occurs in `requests`, after an `IdExists`.
+        """
+
+    def append(self, kind: str, body: bytes, now: int) -> Batch:
+        """One entry of the log itself (`genesis`, `key`, `seal`) whose canonical JSON body stands in the stub.
+
+        A seal closes its batch: the head after it opens the next one.
+        """
+
+    def commit(self, batch: Batch) -> None: ...
+    def rollback(self, batch: Batch) -> None: ...
+
+# --- sqlite: the only SQLite library of the process (docs/adr/0003)
+
+class SqliteError(OSError):
+    """`args` = (extended result code name such as "SQLITE_FULL", message)."""
+
+@final
+class SqliteConnection:
+    """One connection, usable from any thread, one call at a time (others wait, GIL released)."""
+
+    def __init__(self, path: str, *, mode: Literal["ro", "rw", "rwc"] = "rw", busy_timeout_ms: int = 5000) -> None: ...
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """One statement; None, int, str, bytes in and out."""
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int: ...
+    def append(self, batch: Batch) -> None:
+        """Store a batch in one transaction, writing each chunk while the next is built.
+
+        `SqliteError("HEAD_MOVED", …)` or `SqliteError("ID_EXISTS", …)` when nothing was written for that reason.
+        """
+
+    def checkpoint(self) -> None:
+        """Move the WAL into the database without blocking a writer."""
+
+    def close(self) -> None: ...
+
+VERSION: Final[str]

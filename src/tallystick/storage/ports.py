@@ -1,0 +1,222 @@
+"""What the log asks of a database and of a place for tiles.
+
+The rows mean the same on every adapter; `tests/contract` runs one suite against all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tallystick.errors import IntegrityViolation, RetryLater
+from tallystick.kernels import Batch
+
+__all__ = [
+    "BalanceRow",
+    "CheckpointRow",
+    "EntryRow",
+    "Head",
+    "HeadMoved",
+    "IdExists",
+    "LedgerStore",
+    "RemainderRow",
+    "StoreFactory",
+    "TileStore",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a ledger stands. `hash` is that of entry `size - 1`; `batch` the open batch and `batch_first` its first seq."""
+
+    size: int
+    hash: bytes
+    at: int  # microseconds since 1970 UTC
+    batch: int
+    batch_first: int
+    closed_before: int | None  # microseconds since 1970 UTC
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """One stored entry. `body` is the JSON array of the parts' own bytes, empty for genesis, key and seal.
+
+    A destroyed part stands in `body` as the string of its 64 hex hash.
+    """
+
+    seq: int
+    id: str | None
+    stub: bytes
+    body: bytes
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceRow:
+    """Totals in minor units, as Python integers, each below 2^127."""
+
+    account: str
+    asset: str
+    debits: int
+    credits: int
+    pending_debits: int
+    pending_credits: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemainderRow:
+    """What remains of a pending or reversible entry: `remaining` one total per leg; `expires` only for open pendings."""
+
+    id: str
+    kind: str  # "pending" or "reversible"
+    remaining: tuple[int, ...]
+    expires: int | None  # microseconds since 1970 UTC
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRow:
+    """A signed checkpoint. `frontier` are the roots of the full subtrees of `size`, largest first, 32 bytes each."""
+
+    size: int
+    root: bytes
+    note: bytes
+    frontier: bytes
+
+
+class HeadMoved(RetryLater):
+    """The compare-and-set on the head failed: another writer was faster. Nothing was written."""
+
+
+class IdExists(RetryLater):
+    """At least one id of the batch is taken. Nothing was written; look the ids up and apply the batch again."""
+
+
+class LedgerStore(Protocol):
+    """One ledger's rows.
+
+    Durability: when `commit` or `add_checkpoint` return, what they wrote survives the loss of power.
+    Atomicity: `commit` writes entries, ids, balances, definitions, remainders, asset scales and the head in one database
+    transaction, or nothing. If it raises, the caller does not know whether it landed unless the error is `HeadMoved` or
+    `IdExists`, and must read `head()` before it writes again.
+    Consistency: reads see the last commit of this process. Entries are never updated or deleted through this port.
+    Threads: any method from any thread; `commit` from one at a time.
+    Errors: `RetryLater` when the database is away, full or read-only; `IntegrityViolation` when rows contradict each other.
+    """
+
+    @property
+    def origin(self) -> str: ...
+
+    def head(self) -> Head | None:
+        """The head, or None before genesis."""
+        ...
+
+    def commit(self, batch: Batch) -> None:
+        """Store a batch if the head is still `batch.previous`, else `HeadMoved`; `IdExists` if an id is taken."""
+        ...
+
+    def assets(self) -> dict[str, int]:
+        """Scale of each asset code in use."""
+        ...
+
+    def expiring(self) -> list[tuple[str, int, int]]:
+        """(id, seq, expires) of every open pending entry that has a time-out."""
+        ...
+
+    def definitions(self, names: Sequence[str]) -> dict[str, bytes]:
+        """The canonical JSON of the `account` part of each named account that was ever defined."""
+        ...
+
+    def balances(self, names: Sequence[str]) -> list[BalanceRow]:
+        """All balances of the named accounts."""
+        ...
+
+    def all_balances(self, prefix: str = "", after: tuple[str, str] = ("", ""), limit: int = 1000) -> list[BalanceRow]:
+        """Balances in order of (account, asset), strictly after a key, of accounts whose name starts with `prefix`."""
+        ...
+
+    def all_definitions(self, prefix: str = "", after: str = "", limit: int = 1000) -> list[tuple[str, bytes]]:
+        """Definitions in order of name, strictly after a name."""
+        ...
+
+    def remainders(self, ids: Sequence[str]) -> list[RemainderRow]: ...
+
+    def by_id(self, ids: Sequence[str]) -> list[EntryRow]:
+        """The entries with these ids, those that exist, in any order."""
+        ...
+
+    def entries(self, first: int, end: int, *, bodies: bool = True) -> Iterator[list[EntryRow]]:
+        """The rows with first <= seq < end that exist, in order of seq, in chunks; a missing row is simply not there."""
+        ...
+
+    def checkpoint(self, at_least: int | None = None) -> CheckpointRow | None:
+        """The newest checkpoint, or the oldest one with size >= `at_least`; None if there is none."""
+        ...
+
+    def checkpoints(self) -> Iterator[CheckpointRow]:
+        """All, oldest first."""
+        ...
+
+    def add_checkpoint(self, row: CheckpointRow, previous: int | None) -> None:
+        """Store a checkpoint if the newest one has size `previous` (None: there is none), else `HeadMoved`."""
+        ...
+
+    # Projections: derived from entries, rebuilt at will.
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """A read in the projections' own tables; `?` marks parameters on every adapter."""
+        ...
+
+    def project(self, name: str, position: int, end: int, rows: dict[str, Sequence[tuple[object, ...]]]) -> None:
+        """Insert rows into the projection's tables and move its position from `position` to `end` (compare-and-set)."""
+        ...
+
+    def projected(self, name: str) -> int:
+        """How many entries the projection has seen."""
+        ...
+
+    def reset_projection(self, name: str, tables: Sequence[str]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class StoreFactory(Protocol):
+    """An installation's ledgers in one database."""
+
+    def ledgers(self) -> list[str]:
+        """The origins, sorted."""
+        ...
+
+    def open(self, origin: str, *, write: bool, create: bool = False) -> LedgerStore:
+        """A ledger's store; the tables are migrated to this release when `write`.
+
+        `Misconfigured` when it does not exist and `create` is false; `RetryLater` when another process writes it (SQLite).
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class TileStore(Protocol):
+    """Bytes under slash-separated paths (`tile/0/x001/067`, `checkpoint`), for one ledger.
+
+    `put` is durable when it returns and atomic: a reader sees the old bytes or the new, never a part. With
+    `replace=False` an existing object with the same bytes is success, with other bytes `IntegrityViolation`.
+    """
+
+    def get(self, path: str) -> bytes | None: ...
+
+    def put(self, path: str, data: bytes, *, replace: bool = False) -> None: ...
+
+    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> None:
+        """Several immutable objects, durable together when it returns."""
+        ...
+
+    def delete(self, path: str) -> None:
+        """Remove a partial tile that its full tile has replaced; absent is success."""
+        ...
+
+    def paths(self, prefix: str) -> Iterator[str]: ...
+
+
+class NotAppendOnly(IntegrityViolation):
+    """A tile that was published would change."""
