@@ -67,6 +67,9 @@ class Requests:
     def counts(self) -> list[int]:
         """Commands per request, in the order given."""
 
+    def ids(self) -> list[str]:
+        """The ids of all well-formed commands, without repetition."""
+
 @final
 class Batch:
     """An applied batch: entries that are being built in the background and handed on in chunks."""
@@ -96,8 +99,9 @@ class Batch:
         """Of command `index`: (seq, hash, at, replayed), or the refusal's members."""
 
     def outcomes(self) -> list[tuple[int, bytes, int, bool] | dict[str, Any]]: ...
-    def ids(self) -> list[str]:
-        """The ids of the new entries."""
+    def refused_ids(self) -> list[str]:
+        """The ids of refused commands, `malformed` and `id_conflict` apart: one of them may be a replay whose first
+        answer must be given again although the rules would refuse it today, so the caller looks them up."""
 
     def entries(self) -> Iterator[tuple[int, str | None, bytes, bytes, bytes]]:
         """(seq, id, stub, body, hash)."""
