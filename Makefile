@@ -1,0 +1,99 @@
+# Everything a person does here has a target; `make help` lists them. What a target needs, it sets up itself: a virtual
+# environment in .venv from hashed requirements, the compiled extension, PostgreSQL for the tests. Stamps in .venv/stamp
+# make a second run quick.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+STAMP := $(VENV)/stamp
+NATIVE := $(shell find native -path native/target -prune -o \( -name '*.rs' -o -name 'Cargo.*' -o -name '*.toml' \) -print)
+FUZZ_SECONDS ?= 20
+JOBS ?= auto
+
+export PYTHONPATH := verifier
+export PYO3_PYTHON := $(CURDIR)/$(PY)
+cargo = cargo $(1) --locked --manifest-path native/Cargo.toml
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(STAMP)/native ## open, record, seal, prove, tamper: see who notices
+	@$(BIN)/tallystick demo
+
+.PHONY: check
+check: lint ## all linters and the fast tests (< 3 minutes)
+	$(PY) -m pytest -q -n $(JOBS) -m "not slow"
+
+.PHONY: test
+test: build postgresql ## the whole suite, Rust and Python
+	$(call cargo,test) --release --workspace --exclude tallystick-py
+	$(PY) -m pytest -n $(JOBS)
+
+.PHONY: build
+build: $(STAMP)/native $(STAMP)/test ## virtual environment, requirements, compiled extension
+
+.PHONY: lint
+lint: build ## linters, types, import layers; Python and Rust
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	cargo fmt --check --manifest-path native/Cargo.toml --all
+	$(call cargo,clippy) --workspace --all-targets -- -D warnings
+
+.PHONY: fmt
+fmt: $(STAMP)/test ## format Python and Rust
+	$(BIN)/ruff check --fix-only --exit-zero
+	$(BIN)/ruff format
+	cargo fmt --manifest-path native/Cargo.toml --all
+
+.PHONY: requirements
+requirements: ## resolve requirements/*.in again (needs uv)
+	cd requirements && for name in runtime test build; do \
+		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+			$(UPGRADE) $$name.in -o $$name.txt; done
+
+.PHONY: wheel
+wheel: $(STAMP)/native ## build the wheel into dist/
+	$(BIN)/maturin build --release --locked --out dist
+
+.PHONY: clean
+clean: ## remove what was built, the environment included
+	rm -rf $(VENV) dist native/target .mypy_cache .ruff_cache .pytest_cache .hypothesis src/tallystick/kernels/*.so
+
+# --- what the targets above need --------------------------------------------------------------------------------------
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; say which with PYTHON=…" >&2; exit 78; }
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv does not work: apt-get install python3-venv" >&2; exit 78; }
+	@mkdir -p $(STAMP)
+
+$(STAMP)/runtime: requirements/runtime.txt requirements/build.txt | $(PY)
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@mkdir -p $(@D) && touch $@
+
+$(STAMP)/test: requirements/test.txt $(STAMP)/runtime
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@mkdir -p $(@D) && touch $@
+
+$(STAMP)/native: $(NATIVE) pyproject.toml README.md $(STAMP)/runtime
+	@command -v cargo >/dev/null || { echo "Rust 1.85 or later is needed (cargo, rustfmt, clippy): https://rustup.rs" >&2; exit 78; }
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet --release --locked
+	@touch $@
+
+.PHONY: postgresql
+postgresql:
+	@if compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; \
+	else echo "PostgreSQL 15 or later is needed for the tests: sudo apt-get install postgresql" >&2; exit 78; fi
