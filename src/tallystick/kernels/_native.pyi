@@ -183,6 +183,32 @@ class Journal:
     def commit(self, batch: Batch) -> None: ...
     def rollback(self, batch: Batch) -> None: ...
 
+class ReplayError(ValueError):
+    """`args` = (what, seq, column, expected, found): the first entry that contradicts itself or the entries before it."""
+
+@final
+class Replay:
+    """Re-derives from stored rows what they must amount to: the other half of `Journal`, for the audit.
+
+    Per row, all cores: the stub is canonical, of this ledger, in sequence, later than the one before and linked to it; `hash`
+    and `id` columns agree with stub and body; the parts' root is the stub's `body`; each `balances/i` is the balance
+    before plus the effect of the legs; seals fit their batch. Keeps balances, definitions, remainders, scales.
+    """
+
+    def __init__(self, ledger: str) -> None: ...
+    def feed(self, rows: Sequence[tuple[int, str | None, bytes, bytes, bytes]]) -> bytes:
+        """(seq, id, stub, body, hash), in order; returns the leaf hashes computed from the stubs."""
+
+    def head(self) -> tuple[int, bytes, int, int, int, int | None]: ...
+    def balances(self) -> list[tuple[str, str, str, str, str, str]]:
+        """Sorted by (account, asset) in byte order."""
+
+    def definitions(self) -> list[tuple[str, str]]: ...
+    def remainders(self) -> list[tuple[str, str, str, int | None, int]]: ...
+    def assets(self) -> list[tuple[str, int]]: ...
+    def destroyed(self) -> list[tuple[int, int]]:
+        """(seq, part) of parts that were destroyed; what they held is carried forward from the other parts if possible."""
+
 # --- sqlite: the only SQLite library of the process (docs/adr/0003)
 
 class SqliteError(OSError):
