@@ -13,6 +13,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 STAMP := $(VENV)/stamp
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tallystick
+CARGO_DENY := 0.20.2
 NATIVE := $(shell find native -path native/target -prune -o \( -name '*.rs' -o -name 'Cargo.*' -o -name '*.toml' \) -print)
 FUZZ_SECONDS ?= 20
 JOBS ?= auto
@@ -49,6 +51,16 @@ lint: build ## linters, types, import layers; Python and Rust
 	$(BIN)/lint-imports --no-cache
 	cargo fmt --check --manifest-path native/Cargo.toml --all
 	$(call cargo,clippy) --workspace --all-targets -- -D warnings
+
+.PHONY: deny
+deny: $(TOOLS)/bin/cargo-deny-$(CARGO_DENY) ## licences, sources and bans of all crates
+	$< --manifest-path native/Cargo.toml --locked check --show-stats licenses bans sources
+
+.PHONY: audit
+audit: $(TOOLS)/bin/cargo-deny-$(CARGO_DENY) $(STAMP)/test ## known vulnerabilities of what we depend on (needs a network)
+	$< --manifest-path native/Cargo.toml --locked check advisories
+	$(PY) -m venv $(VENV)/audit && $(VENV)/audit/bin/pip install --quiet pip-audit
+	$(VENV)/audit/bin/pip-audit --require-hashes --disable-pip -r requirements/runtime.txt
 
 .PHONY: fmt
 fmt: $(STAMP)/test ## format Python and Rust
@@ -90,6 +102,10 @@ $(STAMP)/native: $(NATIVE) pyproject.toml README.md $(STAMP)/runtime
 	@command -v cargo >/dev/null || { echo "Rust 1.85 or later is needed (cargo, rustfmt, clippy): https://rustup.rs" >&2; exit 78; }
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet --release --locked
 	@touch $@
+
+$(TOOLS)/bin/cargo-deny-$(CARGO_DENY): # a few minutes, once per machine
+	cargo install --quiet --locked cargo-deny@$(CARGO_DENY) --root $(TOOLS)
+	@mv $(TOOLS)/bin/cargo-deny $@
 
 .PHONY: postgresql
 postgresql:
