@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from tallystick.errors import IntegrityViolation, RetryLater
 from tallystick.kernels import Batch
@@ -16,13 +16,16 @@ __all__ = [
     "BalanceRow",
     "CheckpointRow",
     "EntryRow",
+    "Finding",
     "Head",
     "HeadMoved",
     "IdExists",
     "LedgerStore",
+    "NotAppendOnly",
     "RemainderRow",
     "StoreFactory",
     "TileStore",
+    "searchable",
 ]
 
 
@@ -84,12 +87,34 @@ class CheckpointRow:
     frontier: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What `diagnose` saw of one setting: `error` breaks a promise of this page, `warning` weakens one."""
+
+    level: Literal["ok", "warning", "error"]
+    what: str
+    found: str
+    next_step: str = ""
+
+
 class HeadMoved(RetryLater):
     """The compare-and-set on the head failed: another writer was faster. Nothing was written."""
 
 
 class IdExists(RetryLater):
     """At least one id of the batch is taken. Nothing was written; look the ids up and apply the batch again."""
+
+
+class NotAppendOnly(IntegrityViolation):
+    """A tile that was published would change."""
+
+
+def searchable(value: str) -> str:
+    """What the projection `metadata` holds of a value: enough to find candidates; the entry's body has the whole.
+
+    256 characters fit every database's index; PostgreSQL cannot hold U+0000 in text.
+    """
+    return value[:256].replace("\0", "\ufffd")
 
 
 class LedgerStore(Protocol):
@@ -101,7 +126,8 @@ class LedgerStore(Protocol):
     `IdExists`, and must read `head()` before it writes again.
     Consistency: reads see the last commit of this process. Entries are never updated or deleted through this port.
     Threads: any method from any thread; `commit` from one at a time.
-    Errors: `RetryLater` when the database is away, full or read-only; `IntegrityViolation` when rows contradict each other.
+    Errors: `RetryLater` when the database is away, full or read-only; `IntegrityViolation` when rows contradict each other;
+    `Rejected` for text that holds U+0000.
     """
 
     @property
@@ -161,20 +187,33 @@ class LedgerStore(Protocol):
         """Store a checkpoint if the newest one has size `previous` (None: there is none), else `HeadMoved`."""
         ...
 
-    # Projections: derived from entries, rebuilt at will.
+    # Projections: derived from entries, rebuilt at will. Their tables, made by the migrations:
+    #   posting(account, asset, seq, effective, debits, credits): what entry `seq` posted (pendings not counted) to one
+    #     balance; effective in microseconds; key (account, asset, seq), index (account, asset, effective)
+    #   metadata(key, value, seq): value as `searchable` makes it; key (key, value, seq)
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        """A read in the projections' own tables; `?` marks parameters on every adapter."""
+        """A read. `?` marks parameters; `{table} AS name` (the alias is needed) is a table with this ledger's rows only.
+
+        The tables are those above and entry, balance, account, remainder, asset, checkpoint. A table named without the
+        braces is an error where ledgers share a database. Totals (`debits`, …) come as decimal strings on every adapter
+        and are summed by the caller: SQLite has no integers of 128 bits. Text sorts by its UTF-8 bytes.
+        """
         ...
 
     def project(self, name: str, position: int, end: int, rows: dict[str, Sequence[tuple[object, ...]]]) -> None:
-        """Insert rows into the projection's tables and move its position from `position` to `end` (compare-and-set)."""
+        """Insert rows into the projection's tables and move its position from `position` to `end`, else `HeadMoved`.
+
+        `rows`: table → tuples of its columns in the order above. All in one transaction.
+        """
         ...
 
     def projected(self, name: str) -> int:
         """How many entries the projection has seen."""
         ...
 
-    def reset_projection(self, name: str, tables: Sequence[str]) -> None: ...
+    def reset_projection(self, name: str, tables: Sequence[str]) -> None:
+        """Empty the projection's tables for this ledger and set its position to 0."""
+        ...
 
     def close(self) -> None: ...
 
@@ -189,8 +228,13 @@ class StoreFactory(Protocol):
     def open(self, origin: str, *, write: bool, create: bool = False) -> LedgerStore:
         """A ledger's store; the tables are migrated to this release when `write`.
 
-        `Misconfigured` when it does not exist and `create` is false; `RetryLater` when another process writes it (SQLite).
+        `Misconfigured` when it does not exist and `create` is false, and when its tables are of another release and may
+        not be migrated here; `RetryLater` when another process writes it (SQLite).
         """
+        ...
+
+    def diagnose(self) -> list[Finding]:
+        """What `tallystick doctor` says about this database; never raises for what it can name instead."""
         ...
 
     def close(self) -> None: ...
@@ -200,7 +244,8 @@ class TileStore(Protocol):
     """Bytes under slash-separated paths (`tile/0/x001/067`, `checkpoint`), for one ledger.
 
     `put` is durable when it returns and atomic: a reader sees the old bytes or the new, never a part. With
-    `replace=False` an existing object with the same bytes is success, with other bytes `IntegrityViolation`.
+    `replace=False` an existing object with the same bytes is success, with other bytes `NotAppendOnly`.
+    Errors: `Rejected` for a path of another form, `RetryLater` when the place is away, full or read-only.
     """
 
     def get(self, path: str) -> bytes | None: ...
@@ -215,8 +260,10 @@ class TileStore(Protocol):
         """Remove a partial tile that its full tile has replaced; absent is success."""
         ...
 
-    def paths(self, prefix: str) -> Iterator[str]: ...
+    def paths(self, prefix: str) -> Iterator[str]:
+        """The paths that start with `prefix`, sorted."""
+        ...
 
-
-class NotAppendOnly(IntegrityViolation):
-    """A tile that was published would change."""
+    def diagnose(self) -> list[Finding]:
+        """What `tallystick doctor` says about this place."""
+        ...
