@@ -1,6 +1,6 @@
 use rayon::prelude::*;
 
-use crate::{Hash, Tree, HASH_SIZE};
+use crate::{Hash, Invalid, Tree, HASH_SIZE};
 
 /// SHA-256(""): RFC 6962 section 2.1.
 pub const EMPTY_ROOT: Hash = [
@@ -67,4 +67,19 @@ pub fn hash_items(tree: Tree, items: &[&[u8]], out: &mut [Hash]) {
     items.par_chunks(items_per_task).zip(out.par_chunks_mut(items_per_task)).for_each(|(items, out)| {
         items.iter().zip(out).for_each(|(item, hash)| *hash = tree.leaf(item));
     });
+}
+
+/// The consecutive items of `data` that have these lengths.
+pub fn split_items<'a>(data: &'a [u8], lengths: &[usize]) -> Result<Vec<&'a [u8]>, Invalid> {
+    let mut rest = data;
+    let mut items = Vec::with_capacity(lengths.len());
+    for &length in lengths {
+        let Some((item, after)) = rest.split_at_checked(length) else { break };
+        items.push(item);
+        rest = after;
+    }
+    if items.len() < lengths.len() || !rest.is_empty() {
+        return Err(Invalid(format!("{} lengths do not add up to {} bytes", lengths.len(), data.len())));
+    }
+    Ok(items)
 }

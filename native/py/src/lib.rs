@@ -1,1 +1,47 @@
+//! `tallystick.kernels._native`: Python's view of the kernels. `src/tallystick/kernels/_native.pyi` is its contract.
 
+use pyo3::prelude::*;
+
+mod json;
+mod merkle;
+
+/// Bytes up to which work is not worth releasing the GIL for.
+const BYTES_ATTACHED_MAX: usize = 4096;
+
+/// Run `work` with the GIL released if it has more than a little to do.
+fn detached<T: Send>(py: Python<'_>, bytes: usize, work: impl Send + FnOnce() -> T) -> T {
+    if bytes > BYTES_ATTACHED_MAX {
+        py.detach(work)
+    } else {
+        work()
+    }
+}
+
+/// The journal's names, until its binding is registered.
+mod journal {
+    use pyo3::prelude::*;
+
+    #[pyclass(frozen)]
+    struct Requests;
+    #[pyclass(frozen)]
+    struct Batch;
+    #[pyclass(frozen)]
+    struct Journal;
+    #[pyclass(frozen)]
+    struct Replay;
+
+    pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add_class::<Requests>()?;
+        module.add_class::<Batch>()?;
+        module.add_class::<Journal>()?;
+        module.add_class::<Replay>()
+    }
+}
+
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
+    json::register(module)?;
+    merkle::register(module)?;
+    journal::register(module)
+}
