@@ -1,0 +1,243 @@
+"""The operator's audit: everything that is stored against everything that can be derived or was signed.
+
+1. Every entry, from genesis: form, sequence, time, link, hash, id, body root, balances (kernel `Replay`), batch roots.
+2. The head row.
+3. Every checkpoint ever stored: our signatures, the root of the tree at its size.
+4. The published checkpoint, tiles and bundles.
+5. The tables beside the entries: balances, definitions, remainders, asset scales.
+6. The projections.
+
+The audit stops at the first contradiction and names it. An auditor who trusts none of this code uses `verifier/`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from tallystick import kernels
+from tallystick.core.policy import Policy, open_checkpoint
+from tallystick.errors import IntegrityViolation
+from tallystick.log.projections import Projections
+from tallystick.log.publisher import TilesContradict
+from tallystick.log.signed import check_row
+from tallystick.log.tiling import TileBuilder
+from tallystick.storage.ports import BalanceRow, EntryRow, Head, LedgerStore, RemainderRow, TileStore
+
+__all__ = ["Audited", "Auditor", "EntryContradicts", "Progress", "TableContradicts", "TailCut"]
+
+Progress = Callable[[int, int], None]
+"""Called with (entries done, entries in all)."""
+
+
+class EntryContradicts(IntegrityViolation):
+    """A stored entry contradicts itself or the entries before it."""
+
+
+class TableContradicts(IntegrityViolation):
+    """A table beside the entries does not say what the entries amount to."""
+
+
+class TailCut(IntegrityViolation):
+    """A signed checkpoint covers more entries than are stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """What was checked and agreed. `unsealed` entries are only recorded: nothing outside the database covers them."""
+
+    ledger: str
+    size: int
+    sealed: int
+    published: int
+    checkpoints: int
+    destroyed: tuple[tuple[int, int], ...]  # (seq, part)
+
+    @property
+    def unsealed(self) -> int:
+        return self.size - self.sealed
+
+
+class Auditor:
+    """Audits one ledger."""
+
+    def __init__(self, store: LedgerStore, tile_store: TileStore, projections: Projections, policy: Policy) -> None:
+        self._store, self._tiles, self._projections, self._policy = store, tile_store, projections, policy
+
+    def audit(self, progress: Progress = lambda done, total: None) -> Audited:
+        """Check everything; evidence of what was checked, or the first contradiction."""
+        head = self._store.head()
+        size = head.size if head else 0
+        published = self._published()
+        replay, tree = kernels.Replay(self._store.origin), _Tree(self._store, self._policy)
+        tile_check = _Tiles(self._store.origin, self._tiles, published)
+        for rows in self._store.entries(0, size):
+            hashes = self._feed(replay, rows)  # 1
+            tree.feed(hashes)  # 3
+            tile_check.feed([row.stub for row in rows])  # 4
+            progress(tree.size, size)
+        tree.finish()
+        tile_check.finish(tree.size)
+        self._head_must_agree(replay, head)  # 2
+        self._tables_must_agree(replay)  # 5
+        self._projections.must_agree()  # 6
+        return Audited(
+            self._store.origin, tree.size, tree.sealed, published, tree.checkpoints, tuple(replay.destroyed())
+        )
+
+    def _published(self) -> int:
+        note = self._tiles.get("checkpoint")
+        return 0 if note is None else open_checkpoint(note, self._policy).checkpoint.size
+
+    def _feed(self, replay: kernels.Replay, rows: Sequence[EntryRow]) -> bytes:
+        try:
+            return replay.feed([(row.seq, row.id, row.stub, row.body, row.hash) for row in rows])
+        except kernels.ReplayError as error:
+            what, seq, column, expected, found = error.args
+            raise EntryContradicts(
+                f"entry {seq}: {what}",
+                ledger=self._store.origin,
+                seq=seq,
+                column=column,
+                expected=expected,
+                found=found,
+                next_step="Stop writing; compare the entry with its published bundle, its receipts and a backup.",
+            ) from None
+
+    def _head_must_agree(self, replay: kernels.Replay, head: Head | None) -> None:
+        if head is None:
+            return
+        found = (head.size, head.hash, head.at, head.batch, head.batch_first, head.closed_before)
+        for name, expected, value in zip(Head.__dataclass_fields__, replay.head(), found, strict=True):
+            if expected != value:
+                raise self._table("head", name, expected, value)
+
+    def _tables_must_agree(self, replay: kernels.Replay) -> None:
+        expected_balances = iter(replay.balances())
+        for row in self._all_balances():
+            found = (row.account, row.asset, *map(str, (row.debits, row.credits, row.pending_debits, row.pending_credits)))
+            if (expected := next(expected_balances, None)) != found:
+                raise self._table("balance", f"{row.account} {row.asset}", expected, found)
+        if (missing := next(expected_balances, None)) is not None:
+            raise self._table("balance", f"{missing[0]} {missing[1]}", missing, None)
+        definitions = dict(replay.definitions())
+        for name, definition in self._all_definitions():
+            if (expected := definitions.pop(name, None)) != definition.decode():
+                raise self._table("account", name, expected, definition.decode())
+        for name, expected in definitions.items():
+            raise self._table("account", name, expected, None)
+        if dict(replay.assets()) != self._store.assets():
+            raise self._table("asset", "scale", dict(replay.assets()), self._store.assets())
+        remainders = [RemainderRow(i, kind, tuple(map(int, json.loads(left))), expires) for i, kind, left, expires, _ in replay.remainders()]
+        for start in range(0, len(remainders), 1000):
+            some = {row.id: row for row in remainders[start : start + 1000]}
+            stored = {row.id: row for row in self._store.remainders(list(some))}
+            for key, expected_row in some.items():
+                if stored.get(key) != expected_row:
+                    raise self._table("remainder", key, expected_row, stored.get(key))
+
+    def _all_balances(self) -> Iterator[BalanceRow]:
+        after = ("", "")
+        while page := self._store.all_balances(after=after):
+            yield from page
+            after = (page[-1].account, page[-1].asset)
+
+    def _all_definitions(self) -> Iterator[tuple[str, bytes]]:
+        after = ""
+        while page := self._store.all_definitions(after=after):
+            yield from page
+            after = page[-1][0]
+
+    def _table(self, table: str, row: str, expected: object, found: object) -> TableContradicts:
+        return TableContradicts(
+            f"table {table}, row {row}: not what the entries amount to",
+            ledger=self._store.origin,
+            table=table,
+            row=row,
+            expected=expected,
+            found=found,
+            next_step="Stop writing; the entries are proven, the table is not: find out who changed it.",
+        )
+
+
+class _Tree:
+    """Step 3: grows the tree and holds it against every stored checkpoint as its size is reached."""
+
+    def __init__(self, store: LedgerStore, policy: Policy) -> None:
+        self._origin, self._policy, self._left = store.origin, policy, store.checkpoints()
+        self._next = next(self._left, None)
+        self._frontier = b""
+        self.size = self.sealed = self.checkpoints = 0
+
+    def feed(self, hashes: bytes) -> None:
+        end = self.size + len(hashes) // 32
+        while self._next is not None and self._next.size <= end:
+            row = self._next
+            check_row(self._origin, row, self._policy)
+            frontier = kernels.frontier_extend(self.size, self._frontier, hashes[: 32 * (row.size - self.size)])
+            root = kernels.frontier_root(row.size, frontier)
+            if root != row.root:
+                raise EntryContradicts(
+                    f"the entries before {row.size} do not have the root that was signed",
+                    ledger=self._origin,
+                    seq=f"{self.sealed}..{row.size - 1}",
+                    expected=row.root,
+                    found=root,
+                    next_step="History was rewritten with its links: compare with the published bundles and a backup.",
+                )
+            self.sealed, self.checkpoints = row.size, self.checkpoints + 1
+            self._next = next(self._left, None)
+        self._frontier = kernels.frontier_extend(self.size, self._frontier, hashes)
+        self.size = end
+
+    def finish(self) -> None:
+        if self._next is not None:
+            raise TailCut(
+                "a signed checkpoint covers more entries than are stored",
+                ledger=self._origin,
+                expected=f">= {self._next.size} entries",
+                found=self.size,
+                next_step="The newest rows were cut off or the database was rolled back: stop writing.",
+            )
+
+
+class _Tiles:
+    """Step 4: holds published bundles and tiles against those that the stored entries give."""
+
+    def __init__(self, origin: str, tile_store: TileStore, published: int) -> None:
+        self._origin, self._tiles, self._left = origin, tile_store, published
+        self._published, self._builder = published, TileBuilder()
+
+    def feed(self, stubs: Sequence[bytes]) -> None:
+        some = stubs[: self._left]
+        if some:
+            self._left -= len(some)
+            self._compare(self._builder.feed(some))
+
+    def finish(self, size: int) -> None:
+        if self._published > size:
+            raise TailCut(
+                "the published checkpoint covers more entries than are stored",
+                ledger=self._origin,
+                expected=f">= {self._published} entries",
+                found=size,
+                next_step="The newest rows were cut off or the database was rolled back: stop writing.",
+            )
+        self._compare(self._builder.partials())
+
+    def _compare(self, objects: Sequence[tuple[str, bytes]]) -> None:
+        for path, expected in objects:
+            found = self._tiles.get(path)
+            if found != expected:
+                at = next((i for i, (a, b) in enumerate(zip(expected, found or b"", strict=False)) if a != b), None)
+                raise TilesContradict(
+                    f"published {path} does not show the stored entries",
+                    ledger=self._origin,
+                    path=path,
+                    byte=at,
+                    expected=f"{len(expected)} bytes, SHA-256 {sha256(expected).hexdigest()}",
+                    found="nothing" if found is None else f"{len(found)} bytes, SHA-256 {sha256(found).hexdigest()}",
+                    next_step="Database and published log differ: find out which of the two was changed.",
+                )

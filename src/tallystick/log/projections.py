@@ -1,0 +1,136 @@
+"""What is derived from entries for reading: which entries touch an account, which carry a metadata value.
+
+A projection has a position of its own. It follows the log before every query, is rebuilt at will, and the audit
+holds it against the entries. Nothing that is decided depends on it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from tallystick.errors import IntegrityViolation
+from tallystick.storage.ports import EntryRow, HeadMoved, LedgerStore, searchable
+
+__all__ = ["ProjectionContradicts", "Projections", "Values", "effective_us", "values_of"]
+
+NAME = "reading"
+TABLES = ("posting", "metadata")
+Values = dict[str, Any]
+Rows = dict[str, list[tuple[object, ...]]]
+
+POSTED = frozenset({"transaction", "adjustment", "reversal", "post"})
+
+
+class ProjectionContradicts(IntegrityViolation):
+    """A derived table does not follow from the entries."""
+
+
+def values_of(row: EntryRow) -> tuple[Values, Values]:
+    """The stub's members, and path → value of the parts that are not destroyed."""
+    stub = json.loads(row.stub)
+    parts = json.loads(row.body) if row.body else []
+    return stub, {part[1]: part[2] for part in parts if isinstance(part, list)}
+
+
+def effective_us(stub: Values, values: Values) -> int:
+    """Microseconds since 1970 UTC at which the entry takes effect."""
+    text = values.get("effective")
+    if text is None:
+        return int(stub["at"])
+    moment = datetime.fromisoformat(text)
+    return int(moment.replace(microsecond=0).timestamp()) * 1_000_000 + moment.microsecond
+
+
+class Projections:
+    """The reading tables of one ledger."""
+
+    def __init__(self, store: LedgerStore) -> None:
+        self._store = store
+
+    def follow(self) -> int:
+        """Bring the tables up to the head; how many entries they show then."""
+        head = self._store.head()
+        end = head.size if head else 0
+        position = self._store.projected(NAME)
+        if position > end:
+            raise ProjectionContradicts(
+                "the reading tables show more entries than are stored",
+                ledger=self._store.origin,
+                expected=f"<= {end}",
+                found=position,
+                next_step="The newest rows were cut off or the database was rolled back: run the audit.",
+            )
+        for rows in self._store.entries(position, end):
+            upto = rows[-1].seq + 1
+            try:
+                self._store.project(NAME, position, upto, self._derive(rows))
+            except HeadMoved:  # another process follows as well
+                return self.follow()
+            position = upto
+        return position
+
+    def rebuild(self) -> int:
+        """Empty the tables and derive them again."""
+        self._store.reset_projection(NAME, TABLES)
+        return self.follow()
+
+    def must_agree(self) -> None:
+        """Hold every row that is there against the entries it was derived from, and the other way round."""
+        position = self._store.projected(NAME)
+        for rows in self._store.entries(0, position):
+            first, end = rows[0].seq, rows[-1].seq + 1
+            for table, expected in self._derive(rows).items():
+                found = self._store.query(
+                    f"SELECT {COLUMNS[table]} FROM {{{table}}} AS t WHERE seq >= ? AND seq < ?",  # noqa: S608 (constants)
+                    (first, end),
+                )
+                if sorted(map(_plain, found)) != sorted(map(_plain, expected)):
+                    raise self._contradiction(table, {_plain(r) for r in found}, {_plain(r) for r in expected})
+
+    def _derive(self, rows: list[EntryRow]) -> Rows:
+        made: Rows = {table: [] for table in TABLES}
+        for row in rows:
+            stub, values = values_of(row)
+            made["posting"] += _postings(stub, values)
+            made["metadata"] += [
+                (path.removeprefix("metadata/"), searchable(value), row.seq)
+                for path, value in values.items()
+                if path.startswith("metadata/")
+            ]
+        return made
+
+    def _contradiction(
+        self, table: str, found: set[tuple[str, ...]], expected: set[tuple[str, ...]]
+    ) -> ProjectionContradicts:
+        return ProjectionContradicts(
+            f"table {table} does not follow from the entries",
+            ledger=self._store.origin,
+            table=table,
+            expected=sorted(expected - found)[:3],
+            found=sorted(found - expected)[:3],
+            next_step="Rebuild the projection (`tallystick ledger rebuild`) and find out who changed it.",
+        )
+
+
+COLUMNS = {"posting": "account, asset, seq, effective, debits, credits", "metadata": "key, value, seq"}
+
+
+def _plain(row: tuple[object, ...]) -> tuple[str, ...]:
+    return tuple(str(value) for value in row)
+
+
+def _postings(stub: Values, values: Values) -> Iterator[tuple[object, ...]]:
+    """(account, asset, seq, effective, debits, credits) for every balance that the entry touched."""
+    sums: dict[tuple[str, str], list[int]] = {}
+    posted = stub["kind"] in POSTED
+    for path, leg in values.items():
+        if path.startswith("legs/"):
+            amount = int(leg["amount"]) if posted else 0
+            sums.setdefault((leg["debit"], leg["asset"]), [0, 0])[0] += amount
+            sums.setdefault((leg["credit"], leg["asset"]), [0, 0])[1] += amount
+    effective = effective_us(stub, values) if sums else 0
+    for (account, asset), (debits, credits) in sums.items():
+        yield account, asset, stub["seq"], effective, str(debits), str(credits)

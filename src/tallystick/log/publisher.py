@@ -1,0 +1,139 @@
+"""Publishing: the entries under a signed checkpoint become tiles that anybody may read (C2SP tlog-tiles).
+
+1. Read the published size P and the newest stored checkpoint C. The tiles at P must have P's signed frontier.
+2. Read the entries from P to C back, hash them, and check that they extend P's tree to C's root: no tile ever holds
+   what was not under a signed root.
+3. Read them again (from P's unfinished bundle on) and write bundles and tiles of every level, durable. Crash: the same bytes are written again.
+4. Remove partials that their full tile has replaced. Crash: done again.
+5. Replace `checkpoint`. Before this nobody was told of the new tiles, after it all that it names is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tallystick import kernels
+from tallystick.core.policy import Policy, open_checkpoint
+from tallystick.core.tiles import TILE_WIDTH, Tile
+from tallystick.errors import IntegrityViolation
+from tallystick.log.signed import check_row
+from tallystick.log.tiling import TileBuilder, frontier_of
+from tallystick.log.tree import ZERO_HASH, Growth, grow
+from tallystick.storage.ports import CheckpointRow, LedgerStore, TileStore
+
+__all__ = ["Published", "Publisher", "TilesContradict"]
+
+
+class TilesContradict(IntegrityViolation):
+    """Published tiles and stored entries tell two histories."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the tiles show now, and what they showed before."""
+
+    size: int
+    before: int
+
+
+class Publisher:
+    """Publishes one ledger; `policy` is what any verifier would demand of our own checkpoint."""
+
+    def __init__(self, store: LedgerStore, tile_store: TileStore, policy: Policy) -> None:
+        self._store, self._tiles, self._policy = store, tile_store, policy
+
+    def publish(self) -> Published | None:
+        """Publish up to the newest checkpoint; None if there is none."""
+        target = self._store.checkpoint()
+        if target is None:
+            return None
+        check_row(self._store.origin, target, self._policy)
+        before, levels = self._published()  # 1
+        if before < target.size:
+            self._must_extend(before, levels, target)  # 2
+            self._write(before, levels, target)  # 3
+            self._collect(before, target.size)  # 4
+            self._tiles.put("checkpoint", target.note, replace=True)  # 5
+        return Published(max(before, target.size), before)
+
+    def _published(self) -> tuple[int, list[bytes]]:
+        """The published size and, per tile level, the hashes of its partial tile."""
+        note = self._tiles.get("checkpoint")
+        if note is None:
+            return 0, []
+        published = open_checkpoint(note, self._policy).checkpoint
+        size = published.size
+        row = self._store.checkpoint(at_least=size)
+        if row is None or (row.size, row.root) != (size, published.root):
+            raise TilesContradict(
+                "the published checkpoint is not one that the database stores",
+                ledger=self._store.origin,
+                expected=size,
+                found=None if row is None else row.size,
+                next_step="The database may have been rolled back: do not write; run the audit.",
+            )
+        check_row(self._store.origin, row, self._policy)
+        levels = [self._partial(level, size) for level in range(-(-size.bit_length() // 8))]
+        if frontier_of(levels) != row.frontier:
+            raise TilesContradict(
+                "the published tiles do not have the published root",
+                ledger=self._store.origin,
+                expected=row.root,
+                found=kernels.frontier_root(size, frontier_of(levels)),
+                next_step="Rebuild the tiles from the database into an empty folder, after an audit of the database.",
+            )
+        return size, levels
+
+    def _partial(self, level: int, size: int) -> bytes:
+        index, width = divmod(size >> 8 * level, TILE_WIDTH)
+        if width == 0:
+            return b""
+        path = str(Tile(level, index, width))
+        data = self._tiles.get(path)
+        if data is None or len(data) != 32 * width:
+            raise TilesContradict(
+                "a published tile is missing or cut",
+                ledger=self._store.origin,
+                path=path,
+                expected=f"{32 * width} bytes",
+                found=None if data is None else f"{len(data)} bytes",
+                next_step="Restore it from a copy, or rebuild the tiles from the database into an empty folder.",
+            )
+        return data
+
+    def _must_extend(self, before: int, levels: list[bytes], target: CheckpointRow) -> None:
+        last = ZERO_HASH
+        for rows in self._store.entries(before - 1, before, bodies=False) if before else ():
+            last = kernels.leaf_hash(rows[0].stub)
+        tree, _ = grow(self._store, Growth(before, frontier_of(levels), last), target.size)
+        if tree.root != target.root:
+            raise TilesContradict(
+                "the stored entries do not extend the published tree to the signed root",
+                ledger=self._store.origin,
+                expected=target.root,
+                found=tree.root,
+                next_step=f"An entry between {before} and {target.size - 1} was changed after it was signed: run the audit.",
+            )
+
+    def _write(self, before: int, levels: list[bytes], target: CheckpointRow) -> None:
+        builder = TileBuilder(before, levels)
+        for rows in self._store.entries(builder.position, target.size, bodies=False):
+            self._tiles.put_many(builder.feed([row.stub for row in rows]))
+        if kernels.frontier_root(builder.size, builder.frontier) != target.root:
+            raise TilesContradict(
+                "entries changed while their tiles were being made",
+                ledger=self._store.origin,
+                expected=target.root,
+                found=kernels.frontier_root(builder.size, builder.frontier),
+                next_step="Run the audit.",
+            )
+        self._tiles.put_many(builder.partials())
+
+    def _collect(self, before: int, size: int) -> None:
+        """Delete the partials, of any size published so far, of the tiles and bundles that have become full."""
+        for level in range(-(-before.bit_length() // 8)):
+            index = (before >> 8 * level) // TILE_WIDTH
+            if (size >> 8 * level) // TILE_WIDTH > index:
+                for tile in (Tile(level, index), *((Tile(None, index),) if level == 0 else ())):
+                    for partial in list(self._tiles.paths(f"{tile}.p/")):
+                        self._tiles.delete(partial)

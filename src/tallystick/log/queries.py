@@ -1,0 +1,233 @@
+"""Reading a ledger: entries, balances at a moment, statements, the trial balance.
+
+A past balance is never computed twice: it is the balance that the last entry before that moment bound into itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
+
+from tallystick.errors import IntegrityViolation, Rejected
+from tallystick.log.projections import Projections, Values, values_of
+from tallystick.storage.ports import BalanceRow, EntryRow, LedgerStore, searchable
+
+__all__ = ["AssetTotals", "Entry", "Queries", "StatementLine"]
+
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry as it is read: the stub's members, its hash, and the values of its parts by path."""
+
+    seq: int
+    id: str | None
+    at: int  # microseconds since 1970 UTC
+    kind: str
+    batch: int
+    hash: bytes
+    stub: Values
+    values: Values
+
+    @classmethod
+    def of(cls, row: EntryRow) -> Entry:
+        stub, values = values_of(row)
+        return cls(row.seq, row.id, stub["at"], stub["kind"], stub["batch"], row.hash, stub, values)
+
+    def balance(self, account: str, asset: str) -> BalanceRow | None:
+        """The balance of (account, asset) that this entry bound into itself."""
+        for path, value in self.values.items():
+            if path.startswith("balances/") and (value["account"], value["asset"]) == (account, asset):
+                names = ("debits", "credits", "pending_debits", "pending_credits")
+                return BalanceRow(account, asset, *(int(value[name]) for name in names))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """What one entry did to one account in one asset, in minor units, and the balance after it."""
+
+    entry: Entry
+    effective: int  # microseconds since 1970 UTC
+    debits: int
+    credits: int
+    after: BalanceRow
+
+
+@dataclass(frozen=True, slots=True)
+class AssetTotals:
+    """Totals over all accounts; debits equal credits, pending totals likewise, or the ledger is not balanced."""
+
+    asset: str
+    accounts: int
+    debits: int
+    credits: int
+    pending_debits: int
+    pending_credits: int
+
+
+class Queries:
+    """Reads one ledger."""
+
+    def __init__(self, store: LedgerStore, projections: Projections) -> None:
+        self._store, self._projections = store, projections
+
+    def entry(self, key: int | str) -> Entry:
+        """The entry with this sequence or id; `Rejected` if there is none."""
+        if isinstance(key, str):
+            rows = self._store.by_id([key])
+        else:
+            rows = [row for page in self._store.entries(key, key + 1) for row in page]
+        if not rows:
+            raise Rejected("no such entry", ledger=self._store.origin, entry=key)
+        return Entry.of(rows[0])
+
+    def entries(
+        self,
+        first: int = 0,
+        end: int | None = None,
+        *,
+        account: str | None = None,
+        metadata: tuple[str, str] | None = None,
+    ) -> Iterator[Entry]:
+        """Entries in order of sequence, of one account or with one metadata value if asked for."""
+        if account is None and metadata is None:
+            head = self._store.head()
+            for rows in self._store.entries(first, min(end or 1 << 62, head.size if head else 0)):
+                yield from map(Entry.of, rows)
+            return
+        self._projections.follow()
+        wanted: list[set[int]] = []
+        if account is not None:
+            sql = "SELECT DISTINCT seq FROM {posting} AS p WHERE account = ?"
+            wanted.append({_int(seq) for (seq,) in self._store.query(sql, (account,))})
+        if metadata is not None:
+            sql = "SELECT seq FROM {metadata} AS m WHERE key = ? AND value = ?"
+            wanted.append({_int(seq) for (seq,) in self._store.query(sql, (metadata[0], searchable(metadata[1])))})
+        for seq in sorted(set.intersection(*wanted)):
+            if first <= seq < (end or 1 << 62):
+                entry = self.entry(seq)
+                if metadata is None or entry.values.get("metadata/" + metadata[0]) == metadata[1]:
+                    yield entry
+
+    def balances(
+        self, account: str, asset: str | None = None, *, at_seq: int | None = None, at: int | None = None
+    ) -> list[BalanceRow]:
+        """The account's balances now, after entry `at_seq`, or after the last entry recorded at or before `at`
+        (microseconds since 1970 UTC)."""
+        if at is not None:
+            at_seq = self._last_before(at)
+        if at_seq is None:
+            found = self._store.balances([account])
+        else:
+            self._projections.follow()
+            sql = "SELECT asset, MAX(seq) FROM {posting} AS p WHERE account = ? AND seq <= ? GROUP BY asset ORDER BY asset"
+            found = []
+            for name, seq in self._store.query(sql, (account, at_seq)):
+                balance = self.entry(_int(seq)).balance(account, str(name))
+                if balance is None:
+                    raise IntegrityViolation(
+                        "a balance part is missing or was destroyed", ledger=self._store.origin, seq=seq, account=account
+                    )
+                found.append(balance)
+        return [balance for balance in found if asset is None or balance.asset == asset]
+
+    def effective_balances(self, account: str, asset: str | None, effective: int) -> list[BalanceRow]:
+        """Posted balances counting what took effect at or before `effective` (microseconds), whenever it was recorded.
+
+        Pending totals are of recorded time only and stand as 0.
+        """
+        self._projections.follow()
+        totals: dict[str, list[int]] = {}
+        sql = "SELECT asset, debits, credits FROM {posting} AS p WHERE account = ? AND effective <= ?"
+        for name, debits, credits in self._store.query(sql, (account, effective)):
+            total = totals.setdefault(str(name), [0, 0])
+            total[0] += int(str(debits))
+            total[1] += int(str(credits))
+        return [
+            BalanceRow(account, name, debits, credits, 0, 0)
+            for name, (debits, credits) in sorted(totals.items())
+            if asset in (None, name)
+        ]
+
+    def statement(self, account: str, asset: str, first: int = 0, end: int | None = None) -> Iterator[StatementLine]:
+        """The account's lines in one asset, in order of sequence, each with the balance bound into its entry."""
+        self._projections.follow()
+        position, end = first - 1, end or 1 << 62
+        sql = (
+            "SELECT seq, effective, debits, credits FROM {posting} AS p "
+            "WHERE account = ? AND asset = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?"
+        )
+        while page := self._store.query(sql, (account, asset, position, end, PAGE)):
+            for seq, effective, debits, credits in page:
+                entry = self.entry(_int(seq))
+                after = entry.balance(account, asset)
+                if after is None:
+                    raise IntegrityViolation(
+                        "a balance part is missing or was destroyed", ledger=self._store.origin, seq=seq, account=account
+                    )
+                yield StatementLine(entry, _int(effective), int(str(debits)), int(str(credits)), after)
+                position = _int(seq)
+
+    def accounts(self, prefix: str = "") -> Iterator[tuple[str, bytes | None, list[BalanceRow]]]:
+        """(name, definition or None, balances) of every account that was defined or used, in order of name."""
+        definitions = self._all_definitions(prefix)
+        balances = groupby(self._all_balances(prefix), key=lambda row: row.account)
+        for name, pair in groupby(merge(definitions, balances, key=itemgetter(0)), key=itemgetter(0)):
+            definition: bytes | None = None
+            rows: list[BalanceRow] = []
+            for _, found in pair:
+                if isinstance(found, bytes):
+                    definition = found
+                else:
+                    rows = list(found)
+            yield name, definition, rows
+
+    def _all_balances(self, prefix: str = "") -> Iterator[BalanceRow]:
+        after = ("", "")
+        while page := self._store.all_balances(prefix, after):
+            yield from page
+            after = (page[-1].account, page[-1].asset)
+
+    def _all_definitions(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        after = ""
+        while page := self._store.all_definitions(prefix, after):
+            yield from page
+            after = page[-1][0]
+
+    def trial_balance(self) -> list[AssetTotals]:
+        """Totals per asset over all accounts, now; `IntegrityViolation` if an asset does not balance."""
+        sums: dict[str, list[int]] = {}
+        for row in self._all_balances():
+            total = sums.setdefault(row.asset, [0] * 5)
+            for i, value in enumerate((1, row.debits, row.credits, row.pending_debits, row.pending_credits)):
+                total[i] += value
+        totals = [AssetTotals(asset, *total) for asset, total in sorted(sums.items())]
+        for total in totals:
+            if (total.debits, total.pending_debits) != (total.credits, total.pending_credits):
+                raise IntegrityViolation(
+                    f"{total.asset} does not balance",
+                    ledger=self._store.origin,
+                    expected=f"debits {total.debits}, pending {total.pending_debits}",
+                    found=f"credits {total.credits}, pending {total.pending_credits}",
+                    next_step="The balance table was changed: run the audit.",
+                )
+        return totals
+
+    def _last_before(self, at: int) -> int:
+        """Sequence of the last entry with `at` or earlier, -1 if none: times increase, so by halving."""
+        head = self._store.head()
+        low, high = 0, head.size if head else 0
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if self.entry(middle).at <= at else (low, middle)
+        return low - 1
+
+
+def _int(value: object) -> int:
+    assert isinstance(value, int)
+    return value

@@ -1,0 +1,249 @@
+"""Recording: commands become entries, and are durable when the call returns.
+
+After each step, what a crash means there:
+
+1. Parse, load the state that the commands touch, apply the rules in memory. Crash: an unanswered request is lost.
+2. One database transaction stores entries, ids, balances and the head, with a compare-and-set on the head.
+   Crash before it commits: as 1. After: recorded, the answer is lost; the same id asked again gets the first answer.
+3. The state in memory follows. If step 2 raised and may have landed, memory is forgotten and read again.
+
+Callers that come while a transaction is being written share the next one (group commit).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tallystick.core.encoding import loads
+from tallystick.errors import IntegrityViolation, Rejected, RetryLater, TallystickError
+from tallystick.kernels import Batch, Journal, Requests
+from tallystick.kernels import Format as Format
+from tallystick.ledger.outcome import Recorded
+from tallystick.storage.ports import EntryRow, Head, HeadMoved, IdExists, LedgerStore
+
+__all__ = ["Busy", "Clock", "ClockWentBack", "Format", "Randomness", "Recorder", "WentBack"]
+
+Clock = Callable[[], int]
+"""Microseconds since 1970 UTC."""
+Randomness = Callable[[int], bytes]
+"""That many unpredictable bytes."""
+
+CLOCK_TOLERANCE_US = 1_000_000
+QUEUE_MAX = 10_000
+HEAD_RETRIES = 8
+
+
+class ClockWentBack(RetryLater):
+    """The clock is behind the last entry by more than the tolerance: recording would stamp entries with a false time."""
+
+
+class WentBack(IntegrityViolation):
+    """The database is behind what this process, a checkpoint or the tiles have already seen."""
+
+
+class Busy(RetryLater):
+    """The queue of waiting callers is full."""
+
+
+@dataclass(slots=True)
+class _Ticket:
+    request: tuple[str, Format, Any]
+    recorded: Recorded | None = None
+    error: BaseException | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.recorded is not None or self.error is not None
+
+
+class Recorder:
+    """Writes one ledger. `floor` is the largest size known to anybody: a store behind it is refused."""
+
+    def __init__(self, store: LedgerStore, clock: Clock, randomness: Randomness, *, floor: int) -> None:
+        self._store, self._clock, self._randomness = store, clock, randomness
+        self._journal = Journal(store.origin)
+        self._floor = floor
+        self._fresh = False  # whether the journal's state is that of the store
+        self._last_at = 0
+        self._writing = threading.RLock()
+        self._queue: list[_Ticket] = []
+        self._gate = threading.Lock()
+
+    def record(self, payload: Any, *, format: Format, by: str) -> Recorded:
+        """Record commands; durable on return. Refusals are outcomes, not errors; an error means that nothing is known
+        to be recorded, and asking again with the same ids is safe."""
+        ticket = _Ticket((by, format, payload))
+        with self._gate:
+            if len(self._queue) >= QUEUE_MAX:
+                raise Busy("too many callers are waiting to record", waiting=QUEUE_MAX, next_step="Retry after a pause.")
+            self._queue.append(ticket)
+        with self._writing:
+            if not ticket.done:
+                with self._gate:
+                    tickets, self._queue = self._queue, []
+                self._write(tickets)
+        if ticket.error is not None:
+            raise ticket.error
+        assert ticket.recorded is not None
+        return ticket.recorded
+
+    def try_out(self, payload: Any, *, format: Format, by: str) -> Recorded:
+        """What `record` would answer now, with nothing recorded (dry run)."""
+        with self._writing:
+            requests = self._journal.parse([(by, format, payload)])
+            self._follow_store()
+            batch = self._apply(requests, self._store.by_id(requests.ids()))
+            batch.outcomes()
+            self._journal.rollback(batch)
+            return Recorded(batch, 0, len(batch))
+
+    def append(self, kind: str, body: bytes) -> Head:
+        """Record an entry of the log itself (genesis, seal); the caller holds `exclusive` if it depends on the head."""
+        with self._writing:
+            self._follow_store()
+            batch = self._journal.append(kind, body, self._now())
+            self._commit(batch)
+            self._fresh = kind != "genesis"  # genesis says how accounts come to be: read it as any later start would
+            return Head(*batch.head)
+
+    @contextmanager
+    def exclusive(self) -> Iterator[Head]:
+        """Nothing is recorded meanwhile; yields the head."""
+        with self._writing:
+            self._follow_store()
+            yield self._head()
+
+    def _head(self) -> Head:
+        head = self._store.head()
+        if head is None:
+            raise RetryLater("the ledger has no genesis entry yet", ledger=self._store.origin)
+        return head
+
+    def _write(self, tickets: Sequence[_Ticket]) -> None:
+        tickets = [ticket for ticket in tickets if self._readable(ticket)]
+        if not tickets:
+            return
+        try:
+            requests = self._journal.parse([ticket.request for ticket in tickets])
+            batch = self._store_requests(requests)
+        except BaseException as error:
+            for ticket in tickets:
+                ticket.error = error
+            if not isinstance(error, TallystickError):
+                raise
+            return
+        first = 0
+        for ticket, count in zip(tickets, requests.counts, strict=True):
+            ticket.recorded = Recorded(batch, first, count)
+            first += count
+
+    def _readable(self, ticket: _Ticket) -> bool:
+        """A payload that has no commands at all (an Arrow table of another schema) is its own caller's error alone."""
+        if ticket.request[1] != "arrow":
+            return True
+        try:
+            self._journal.parse([ticket.request])
+        except (TypeError, ValueError) as error:
+            ticket.error = Rejected(f"not a table of transactions: {error}", next_step="See docs/how-to/record.md.")
+        return ticket.error is None
+
+    def _store_requests(self, requests: Requests) -> Batch:
+        existing: list[EntryRow] = []
+        for _ in range(HEAD_RETRIES):
+            self._follow_store()
+            batch = self._apply(requests, existing)
+            if refused := batch.refused_ids():
+                known = {row.id for row in existing}
+                if found := [row for row in self._store.by_id(refused) if row.id not in known]:
+                    self._journal.rollback(batch)
+                    existing += found
+                    continue
+            if batch.count == 0:
+                self._journal.commit(batch)
+                return batch
+            try:
+                self._commit(batch)
+            except IdExists:
+                existing = self._store.by_id(requests.ids())
+            except HeadMoved:
+                continue
+            else:
+                return batch
+        raise RetryLater("other writers were faster every time", tries=HEAD_RETRIES, ledger=self._store.origin)
+
+    def _apply(self, requests: Requests, existing: Sequence[EntryRow]) -> Batch:
+        now = self._now()
+        accounts, targets = self._journal.missing(requests, now)
+        while accounts or targets:
+            accounts, targets = self._journal.load(
+                accounts,
+                list(self._store.definitions(accounts).items()),
+                [
+                    (b.account, b.asset, str(b.debits), str(b.credits), str(b.pending_debits), str(b.pending_credits))
+                    for b in self._store.balances(accounts)
+                ],
+                targets,
+                [(str(row.id), row.seq, row.stub, row.body) for row in self._store.by_id(targets)],
+                [(r.id, r.kind, r.remaining, r.expires) for r in self._store.remainders(targets)],
+            )
+        rows = [(str(row.id), row.seq, row.stub, row.body, row.hash) for row in existing]
+        return self._journal.apply(requests, now, self._randomness(32), rows)
+
+    def _commit(self, batch: Batch) -> None:
+        try:
+            self._store.commit(batch)
+        except IdExists:
+            self._journal.rollback(batch)
+            raise
+        except BaseException:
+            self._fresh = False
+            raise
+        self._journal.commit(batch)
+        self._floor, self._last_at = batch.head[0], batch.head[2]
+
+    def _now(self) -> int:
+        now = self._clock()
+        if now < self._last_at - CLOCK_TOLERANCE_US:
+            raise ClockWentBack(
+                "the clock is behind the last entry",
+                ledger=self._store.origin,
+                expected=f">= {self._last_at} µs",
+                found=f"{now} µs",
+                next_step="Set the clock right; nothing is recorded until it is.",
+            )
+        return now
+
+    def _follow_store(self) -> None:
+        """Load the head and what goes with it, unless memory is known to agree with the store."""
+        if self._fresh:
+            return
+        head = self._store.head()
+        size = head.size if head else 0
+        if size < self._floor:
+            raise WentBack(
+                "the database is behind what was already recorded",
+                ledger=self._store.origin,
+                expected=f">= {self._floor} entries",
+                found=size,
+                next_step="Do not write. Restore the newest copy, or follow the playbook for suspected tampering.",
+            )
+        self._journal.reset(
+            (head.size, head.hash, head.at, head.batch, head.batch_first, head.closed_before) if head else None,
+            self._explicit_accounts(size),
+            list(self._store.assets().items()),
+            self._store.expiring(),
+        )
+        self._floor = max(self._floor, size)
+        self._last_at = head.at if head else 0
+        self._fresh = True
+
+    def _explicit_accounts(self, size: int) -> bool:
+        if size == 0:
+            return False
+        for rows in self._store.entries(0, 1):
+            return bool(loads(rows[0].stub)["body"]["accounts"] == "explicit")
+        raise IntegrityViolation("the genesis entry is missing", ledger=self._store.origin, seq=0)

@@ -1,0 +1,87 @@
+"""Reading entries back as a tree: every stub is hashed again, every link followed; a stored hash is never believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tallystick import kernels
+from tallystick.errors import IntegrityViolation
+from tallystick.storage.ports import EntryRow, LedgerStore
+
+__all__ = ["EMPTY", "BrokenLink", "Gap", "Growth", "grow"]
+
+ZERO_HASH = bytes(32)
+
+
+class Gap(IntegrityViolation):
+    """Rows are missing."""
+
+
+class BrokenLink(IntegrityViolation):
+    """An entry does not name the hash of the entry before it: one of the two was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """A tree of `size` entries: its frontier (full subtrees, largest first) and the hash of its last entry."""
+
+    size: int
+    frontier: bytes
+    last: bytes
+
+    @property
+    def root(self) -> bytes:
+        return kernels.frontier_root(self.size, self.frontier)
+
+
+EMPTY = Growth(0, b"", ZERO_HASH)
+
+
+def grow(store: LedgerStore, start: Growth, end: int) -> tuple[Growth, bytes]:
+    """Read the entries from `start.size` to `end` back, check sequence and links, and extend the tree.
+
+    Returns the larger tree and the leaf hashes that were added.
+
+    Errors: `Gap`, `BrokenLink`, both with the first culprit.
+    """
+    seq, last, frontier = start.size, start.last, start.frontier
+    added = []
+    for rows in store.entries(seq, end, bodies=False):
+        hashes = kernels.leaf_hashes(b"".join([row.stub for row in rows]), [len(row.stub) for row in rows])
+        for i, row in enumerate(rows):
+            if row.seq != seq:
+                raise gap(store.origin, seq, row.seq)
+            if not row.stub.endswith(b'"prev":"%s","seq":%d,"v":1}' % (last.hex().encode(), seq)):
+                raise broken_link(store.origin, row, last)
+            last = hashes[32 * i : 32 * i + 32]
+            seq += 1
+        frontier = kernels.frontier_extend(seq - len(rows), frontier, hashes)
+        added.append(hashes)
+    if seq != end:
+        raise gap(store.origin, seq, end)
+    return Growth(end, frontier, last), b"".join(added)
+
+
+def gap(origin: str, first: int, found: int) -> Gap:
+    """Entries from `first` to before `found` are not there."""
+    return Gap(
+        f"entries {first} to {found - 1} are missing" if found - first > 1 else f"entry {first} is missing",
+        ledger=origin,
+        seq=first,
+        expected=first,
+        found=found,
+        next_step="Stop writing; compare with a backup or with the published tiles.",
+    )
+
+
+def broken_link(origin: str, row: EntryRow, last: bytes) -> BrokenLink:
+    """Entry `row` was expected to name `last`."""
+    before = row.seq - 1
+    return BrokenLink(
+        f"entry {row.seq} does not continue entry {before}: one of the two was changed",
+        ledger=origin,
+        seq=row.seq,
+        expected=f'"prev":"{last.hex()}" and "seq":{row.seq}',
+        found=row.stub[-250:].decode("utf-8", "replace"),
+        next_step=f"Compare entries {before} and {row.seq} with the published entry bundle.",
+    )
