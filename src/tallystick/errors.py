@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ["IntegrityViolation", "Misconfigured", "Rejected", "RetryLater", "TallystickError"]
+__all__ = ["IntegrityViolation", "Malformed", "Misconfigured", "Rejected", "RetryLater", "TallystickError"]
 
 
 class TallystickError(Exception):
@@ -47,6 +47,10 @@ class Rejected(TallystickError):
     """The request is wrong as it stands; nothing was changed."""
 
     exit_code = 64
+
+
+class Malformed(Rejected):
+    """Bytes that are not of the format: `facts` say where (`position`), what was expected and what was found."""
 
 
 class RetryLater(TallystickError):
