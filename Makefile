@@ -68,6 +68,10 @@ fmt: $(STAMP)/test ## format Python and Rust
 	$(BIN)/ruff format
 	cargo fmt --manifest-path native/Cargo.toml --all
 
+.PHONY: docs
+docs: build ## write the generated documents again
+	$(PY) docs/generate.py
+
 .PHONY: requirements
 requirements: ## resolve requirements/*.in again (needs uv)
 	cd requirements && for name in runtime test build; do \
