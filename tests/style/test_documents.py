@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+
 from tallystick.cli import main
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -32,8 +33,10 @@ def test_links_lead_somewhere(repository: Path, pages: dict[Path, str]) -> None:
 
 def test_every_target_that_is_named_exists(repository: Path, pages: dict[Path, str]) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (repository / "Makefile").read_text(), re.MULTILINE))
-    named = {(page, name) for page, text in pages.items() for name in re.findall(r"(?:`|^)make ([a-z-]+)", text, re.M)}
-    assert not {(str(page), name) for page, name in named if name not in targets}
+    named = re.compile(r"(?:`|^)make ([a-z-]+)", re.MULTILINE)
+    assert not [
+        f"{page}: {name}" for page, text in pages.items() for name in named.findall(text) if name not in targets
+    ]
 
 
 def shell_lines(text: str) -> list[str]:
