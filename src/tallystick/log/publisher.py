@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from tallystick import kernels
 from tallystick.core.policy import Policy, open_checkpoint
-from tallystick.core.tiles import TILE_WIDTH, Tile
+from tallystick.core.tiles import TILE_WIDTH, Tile, TileReader
 from tallystick.errors import IntegrityViolation
 from tallystick.log.signed import check_row
 from tallystick.log.tiling import TileBuilder, frontier_of
@@ -73,7 +73,11 @@ class Publisher:
                 next_step="The database may have been rolled back: do not write; run the audit.",
             )
         check_row(self._store.origin, row, self._policy)
-        levels = [self._partial(level, size) for level in range(-(-size.bit_length() // 8))]
+        reader = TileReader(self._tiles.get, published.size)
+        levels = []
+        for level in range(-(-size.bit_length() // 8)):
+            index, width = divmod(size >> 8 * level, TILE_WIDTH)
+            levels.append(reader.hashes(level, index) if width else b"")
         if frontier_of(levels) != row.frontier:
             raise TilesContradict(
                 "the published tiles do not have the published root",
@@ -83,23 +87,6 @@ class Publisher:
                 next_step="Rebuild the tiles from the database into an empty folder, after an audit of the database.",
             )
         return size, levels
-
-    def _partial(self, level: int, size: int) -> bytes:
-        index, width = divmod(size >> 8 * level, TILE_WIDTH)
-        if width == 0:
-            return b""
-        path = str(Tile(level, index, width))
-        data = self._tiles.get(path)
-        if data is None or len(data) != 32 * width:
-            raise TilesContradict(
-                "a published tile is missing or cut",
-                ledger=self._store.origin,
-                path=path,
-                expected=f"{32 * width} bytes",
-                found=None if data is None else f"{len(data)} bytes",
-                next_step="Restore it from a copy, or rebuild the tiles from the database into an empty folder.",
-            )
-        return data
 
     def _must_extend(self, before: int, levels: list[bytes], target: CheckpointRow) -> None:
         last = ZERO_HASH
