@@ -95,16 +95,18 @@ $(PY):
 	@mkdir -p $(STAMP)
 
 $(STAMP)/runtime: requirements/runtime.txt requirements/build.txt | $(PY)
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@echo "installing hashed requirements into $(VENV)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt -r requirements/build.txt
 	@mkdir -p $(@D) && touch $@
 
 $(STAMP)/test: requirements/test.txt $(STAMP)/runtime
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
 	@mkdir -p $(@D) && touch $@
 
 $(STAMP)/native: $(NATIVE) pyproject.toml README.md $(STAMP)/runtime
 	@command -v cargo >/dev/null || { echo "Rust 1.85 or later is needed (cargo, rustfmt, clippy): https://rustup.rs" >&2; exit 78; }
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet --release --locked
+	@echo "building the extension (a minute or two the first time)"
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --locked >$(STAMP)/native.log 2>&1 || { cat $(STAMP)/native.log; exit 1; }
 	@touch $@
 
 $(TOOLS)/bin/cargo-deny-$(CARGO_DENY): # a few minutes, once per machine
