@@ -109,14 +109,7 @@ class Body:
         values = parse_canonical(data, "body")
         if not isinstance(values, list) or not values:
             raise Malformed("a body is not a list of parts", found=type(values).__name__)
-        return cls(
-            tuple(
-                parse_hex_digest(value, f"part {i}")
-                if isinstance(value, str)
-                else Part.of_value(canonical(value), value)
-                for i, value in enumerate(values)
-            )
-        )
+        return cls(tuple(_stored(value) for value in values))
 
     def format(self) -> bytes:
         if not self.parts:
@@ -141,6 +134,12 @@ class Body:
         if not all(0 <= i < len(self.parts) for i in indexes):
             raise Rejected("no such part", parts=len(self.parts), asked=sorted(indexes))
         return Body(tuple(_hash_of(part) if i in indexes else part for i, part in enumerate(self.parts)))
+
+
+def _stored(value: object) -> Part | Digest:
+    if isinstance(value, str):
+        return parse_hex_digest(value, "hash of a destroyed part")
+    return Part.of_value(canonical(value), value)
 
 
 @dataclass(frozen=True, slots=True)

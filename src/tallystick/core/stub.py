@@ -148,3 +148,7 @@ class Seal:
     first: LeafIndex
     count: int
     root: Digest  # RFC 9162 §2.1.1 over the leaf hashes of the batch
+
+    def format(self) -> bytes:
+        """The body object of the seal."""
+        return canonical({"batch": self.batch, "count": self.count, "first": self.first, "root": self.root.hex()})
