@@ -104,7 +104,7 @@ $(STAMP)/test: requirements/test.txt $(STAMP)/runtime
 	@mkdir -p $(@D) && touch $@
 
 $(STAMP)/native: $(NATIVE) pyproject.toml README.md $(STAMP)/runtime
-	@command -v cargo >/dev/null || { echo "Rust 1.85 or later is needed (cargo, rustfmt, clippy): https://rustup.rs" >&2; exit 78; }
+	@command -v cargo >/dev/null || { echo "Rust 1.89 or later is needed (cargo, rustfmt, clippy): https://rustup.rs" >&2; exit 78; }
 	@echo "building the extension (a minute or two the first time)"
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --locked >$(STAMP)/native.log 2>&1 || { cat $(STAMP)/native.log; exit 1; }
 	@touch $@
