@@ -6,15 +6,15 @@
     batch   is that of the entry before, or one more after a seal; the first entry, the genesis, opens batch 0
     seal    closes its batch: names its number, its first entry, how many entries it has and their Merkle root
 
-`Chain.add` takes the next stub, and raises `ChainBroken` at the first one that does not follow, naming what was expected
-and found. What the parts say (double entry, balances) is for the auditor's depth, not for this module.
+`Chain.add` takes the next stub, and raises `ChainBroken` at the first one that does not follow, naming what was
+expected and found. What the parts say (double entry, balances) is for the auditor's depth, not for this module.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tallystick.core.digest import EMPTY_ROOT, ZERO_DIGEST, Digest, LeafIndex, Microseconds
+from tallystick.core.digest import ZERO_DIGEST, Digest, LeafIndex, Microseconds
 from tallystick.core.merkle import EMPTY_FRONTIER, Frontier
 from tallystick.core.stub import Stub, entry_hash
 from tallystick.errors import IntegrityViolation, Malformed
@@ -53,18 +53,10 @@ class Chain:
         self._same("prev", self.hash.hex(), stub.prev.hex())
         # 4. Time goes on.
         if self.at is not None and stub.at <= self.at:
-            raise ChainBroken(
-                "time does not go on",
-                ledger=self.ledger,
-                seq=self.size,
-                expected=f"later than {self.at}",
-                found=stub.at,
-            )
+            raise self._broken("at", f"later than {self.at}", stub.at)
         # 5. The first entry, and no other, opens the ledger.
         if (stub.kind == "genesis") != (self.size == 0):
-            raise ChainBroken(
-                "genesis is not the first entry alone", ledger=self.ledger, seq=self.size, found=stub.kind
-            )
+            raise self._broken("kind", "genesis at 0, and nowhere else", stub.kind)
         # 6. It belongs to the open batch, and a seal tells the truth about that.
         self._same("batch", self.batch, stub.batch)
         leaf = entry_hash(raw)
@@ -82,13 +74,15 @@ class Chain:
             seal = stub.seal
         except Malformed as error:
             raise ChainBroken("a seal has no form", ledger=self.ledger, seq=self.size, found=str(error)) from None
-        root = self._open.root if self._open.size else EMPTY_ROOT
         self._same("seal batch", self.batch, seal.batch)
         self._same("seal first", self.batch_first, seal.first)
         self._same("seal count", self._open.size, seal.count)
-        self._same("seal root", root.hex(), seal.root.hex())
+        self._same("seal root", self._open.root.hex(), seal.root.hex())
         self.seals, self._open = self.seals + 1, EMPTY_FRONTIER
 
     def _same(self, what: str, expected: object, found: object) -> None:
         if expected != found:
-            raise ChainBroken(f"{what} is false", ledger=self.ledger, seq=self.size, expected=expected, found=found)
+            raise self._broken(what, expected, found)
+
+    def _broken(self, what: str, expected: object, found: object) -> ChainBroken:
+        return ChainBroken(f"{what} is false", ledger=self.ledger, seq=self.size, expected=expected, found=found)

@@ -1,4 +1,4 @@
-"""C2SP tlog-policy: which logs a verifier trusts, and which witnesses must have seen a checkpoint.
+r"""C2SP tlog-policy: which logs a verifier trusts, and which witnesses must have seen a checkpoint.
 
     policy  = *(line LF)
     line    = "log" vkey [url]
@@ -16,7 +16,7 @@ witness key is of type 0x04 or 0x06. `format` prints one space, no comments, log
 
 >>> log = VerifierKey("bank.example/l", SignatureType.ED25519, bytes(32))
 >>> both = VerifierKey("bank.example/l", SignatureType.MLDSA44_COSIGNATURE, bytes(1312))
->>> policy = Policy.parse(f"# both keys\\nlog {log}\\nwitness\\tlog-pq {both}\\nquorum log-pq\\n".encode())
+>>> policy = Policy.parse(f"# both keys\nlog {log}\nwitness\tlog-pq {both}\nquorum log-pq\n".encode())
 >>> policy.quorum, Policy.parse(policy.format()) == policy
 ('log-pq', True)
 """
@@ -132,13 +132,10 @@ class Policy:
         return draft.finish()
 
     def format(self) -> bytes:
-        lines = [
-            *(["log", log.key.format(), log.url] for log in self.logs),
-            *(["witness", witness.name, witness.key.format(), witness.url] for witness in self.witnesses),
-            *(["group", group.name, str(group.threshold), *group.members] for group in self.groups),
-            ["quorum", self.quorum],
-        ]
-        return "".join(" ".join(filter(None, line)) + "\n" for line in lines).encode("utf-8", "surrogateescape")
+        lines = [_line("log", log.key.format(), log.url) for log in self.logs]
+        lines += [_line("witness", witness.name, witness.key.format(), witness.url) for witness in self.witnesses]
+        lines += [_line("group", group.name, str(group.threshold), *group.members) for group in self.groups]
+        return "".join([*lines, _line("quorum", self.quorum)]).encode("utf-8", "surrogateescape")
 
     def accept(self, raw: bytes) -> AcceptedCheckpoint:
         """Verify a signed checkpoint; `PolicyUnmet` names the signatures that are missing.
@@ -274,6 +271,10 @@ class _Draft:
         if name == NO_QUORUM or name in self._defined:
             raise Malformed("a name is defined twice", name=name)
         self._defined.add(name)
+
+
+def _line(*items: str | None) -> str:
+    return " ".join(item for item in items if item is not None) + "\n"
 
 
 def _count(items: Sequence[str], least: int, most: int | None, form: str) -> Sequence[str]:
