@@ -6,6 +6,7 @@
     posting     = indent [status] account [2 spaces or tab, amount ["@" price] ["=" assertion]] [";" comment]
     amount      = number commodity | commodity number
 
+An asset's decimal places are those of its `commodity` directive, of the mapping's `[assets]`, or of ISO 4217.
 Directives that only describe (`account`, `commodity`, `P`, `D`, `tag`, `payee`, `~` and `=` rules, which hledger
 applies on request only) are listed as skipped; those that would change what is booked (`include`, `alias`, `apply`,
 `Y`) are problems, for leaving them out would book something else than hledger reads. Prices and balance assertions
@@ -23,7 +24,7 @@ from tallystick.ledger.importing.delimited import decode
 from tallystick.ledger.importing.lines import Command, Line, Skipped, Unbookable, physical_lines
 from tallystick.ledger.importing.mapping import ImportMapping
 from tallystick.ledger.importing.postings import Posting, journal_command
-from tallystick.ledger.importing.values import Dates, Numbers
+from tallystick.ledger.importing.values import ASSET, Dates, Numbers
 
 __all__ = ["read_hledger"]
 
@@ -83,6 +84,20 @@ def _outside_comments(text: str) -> str:
     return "\n".join(out)
 
 
+def _declared(text: str, numbers: Numbers) -> dict[str, str]:
+    """The scale of each asset code that a `commodity` directive shows with its decimal places."""
+    found = {}
+    for sample in re.findall(r"^commodity\s+([^;\n]*\d[^;\n]*)", text, re.MULTILINE):
+        try:
+            number, name = _amount(sample)
+        except Unbookable:  # a form that we do not read declares nothing; its amounts then have no known scale
+            continue
+        asset = f"{name}/{len(number.partition(numbers.decimal)[2])}"
+        if ASSET.fullmatch(asset):
+            found[name] = asset
+    return found
+
+
 def read_hledger(data: bytes, mapping: ImportMapping | None) -> Iterator[Line]:
     """One line for each transaction and each directive."""
     given = mapping or ImportMapping()
@@ -90,7 +105,7 @@ def read_hledger(data: bytes, mapping: ImportMapping | None) -> Iterator[Line]:
     mark = re.search(r"^decimal-mark\s+([.,])", text, re.MULTILINE)
     if mark:
         given = replace(given, journal=Numbers(mark[1], "," if mark[1] == "." else "."))
-    assets = {"€": "EUR/2", "£": "GBP/2", **given.assets}
+    assets = {"€": "EUR/2", "£": "GBP/2", **_declared(text, given.journal), **given.assets}
 
     def read(block: Block) -> Command | Skipped:
         word = re.split(r"\s", block.head, maxsplit=1)[0]
