@@ -31,7 +31,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a ledger stands. `hash` is that of entry `size - 1`; `batch` the open batch and `batch_first` its first seq."""
+    """Where a ledger stands. `hash` is that of entry `size - 1`; `batch` the open one, `batch_first` its first seq."""
 
     size: int
     hash: bytes
@@ -69,7 +69,7 @@ class BalanceRow:
 
 @dataclass(frozen=True, slots=True)
 class RemainderRow:
-    """What remains of a pending or reversible entry: `remaining` one total per leg; `expires` only for open pendings."""
+    """What remains of a pending or reversible entry: `remaining` one total a leg; `expires` only for open pendings."""
 
     id: str
     kind: str  # "pending" or "reversible"
@@ -121,13 +121,13 @@ class LedgerStore(Protocol):
     """One ledger's rows.
 
     Durability: when `commit` or `add_checkpoint` return, what they wrote survives the loss of power.
-    Atomicity: `commit` writes entries, ids, balances, definitions, remainders, asset scales and the head in one database
-    transaction, or nothing. If it raises, the caller does not know whether it landed unless the error is `HeadMoved` or
-    `IdExists`, and must read `head()` before it writes again.
+    Atomicity: `commit` writes entries, ids, balances, definitions, remainders, asset scales and the head in one
+    database transaction, or nothing. If it raises, the caller does not know whether it landed unless the error is
+    `HeadMoved` or `IdExists`, and must read `head()` before it writes again.
     Consistency: reads see the last commit of this process. Entries are never updated or deleted through this port.
     Threads: any method from any thread; `commit` from one at a time.
-    Errors: `RetryLater` when the database is away, full or read-only; `IntegrityViolation` when rows contradict each other;
-    `Rejected` for text that holds U+0000.
+    Errors: `RetryLater` when the database is away, full or read-only; `IntegrityViolation` when rows contradict each
+    other; `Rejected` for text that holds U+0000.
     """
 
     @property
@@ -172,7 +172,7 @@ class LedgerStore(Protocol):
         ...
 
     def entries(self, first: int, end: int, *, bodies: bool = True) -> Iterator[list[EntryRow]]:
-        """The rows with first <= seq < end that exist, in order of seq, in chunks; a missing row is simply not there."""
+        """The rows with first <= seq < end that exist, in order of seq, in chunks; a missing row is not there."""
         ...
 
     def checkpoint(self, at_least: int | None = None) -> CheckpointRow | None:
@@ -187,16 +187,16 @@ class LedgerStore(Protocol):
         """Store a checkpoint if the newest one has size `previous` (None: there is none), else `HeadMoved`."""
         ...
 
-    # Projections: derived from entries, rebuilt at will. Their tables, made by the migrations:
-    #   posting(account, asset, seq, effective, debits, credits): what entry `seq` posted (pendings not counted) to one
-    #     balance; effective in microseconds; key (account, asset, seq), index (account, asset, effective)
-    #   metadata(key, value, seq): value as `searchable` makes it; key (key, value, seq)
+    # Projections: derived from entries, rebuilt at will.
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        """A read. `?` marks parameters; `{table} AS name` (the alias is needed) is a table with this ledger's rows only.
+        """A read. `?` marks parameters; `{table} AS name` (the alias is needed) is a table's rows of this ledger.
 
-        The tables are those above and entry, balance, account, remainder, asset, checkpoint. A table named without the
-        braces is an error where ledgers share a database. Totals (`debits`, …) come as decimal strings on every adapter
-        and are summed by the caller: SQLite has no integers of 128 bits. Text sorts by its UTF-8 bytes.
+        `posting(account, asset, seq, effective, debits, credits)`: what entry `seq` posted (pendings not counted) to a
+        balance; `effective` in microseconds; key (account, asset, seq), index (account, asset, effective).
+        `metadata(key, value, seq)`: `value` as `searchable` makes it; key (key, value, seq).
+        Also entry, balance, account, remainder, asset and checkpoint (`sql.TABLES` has the columns). A table named
+        without the braces is an error where ledgers share a database. Totals (`debits`, …) come as decimal strings on
+        every adapter and are summed by the caller: SQLite has no integers of 128 bits. Text sorts by its UTF-8 bytes.
         """
         ...
 

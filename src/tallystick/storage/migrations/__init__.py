@@ -1,14 +1,14 @@
 """Schema revisions, and bringing a database to this release's.
 
-Alembic and SQLAlchemy are used here and nowhere else, and imported only when there is something to migrate: looking at the
-revision of an up-to-date database costs neither.
+Alembic and SQLAlchemy are used here and nowhere else, and imported only when there is something to migrate: looking at
+the revision of an up-to-date database costs neither.
 
     migrations/env.py        run by Alembic
     migrations/sqlite/       revisions of one ledger's file
     migrations/postgres/     revisions of the schema `tallystick`
 
-SQLite is migrated through Python's own `sqlite3`, a second SQLite library in this process. It must never have a file open
-that the kernel has open: see docs/adr/0003-one-sqlite-library.md and `sqlite.py`, which sees to it.
+SQLite is migrated through Python's own `sqlite3`, a second SQLite library in this process. It must never have a file
+open that the kernel has open: see docs/adr/0003-one-sqlite-library.md and `sqlite.py`, which sees to it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _alembic = threading.Lock()  # it keeps the running migration in module globals
 
 
 def is_behind(database: Database, found: str | None) -> bool:
-    """Whether a schema at revision `found` (None: no schema) has to be migrated; `Misconfigured` if it is a newer one."""
+    """Whether a schema at revision `found` (None: no schema) is to be migrated; `Misconfigured` if it is newer."""
     if found is not None and found not in REVISIONS[database]:
         raise Misconfigured(
             "the tables were migrated by a newer release",
@@ -53,8 +53,8 @@ def upgrade_sqlite(path: Path) -> None:
 
     The caller holds the ledger's lock and has no kernel connection to the file.
     """
-    from sqlalchemy import create_engine, event
-    from sqlalchemy.pool import NullPool
+    from sqlalchemy import create_engine, event  # noqa: PLC0415
+    from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
     def connect() -> sqlite3.Connection:
         # isolation_level None: sqlite3 opens no transactions of its own, so that DDL is inside Alembic's.
@@ -74,8 +74,8 @@ def upgrade_postgres(connect: Callable[[], object]) -> None:
 
     The schema exists, and the connection's role is `tallystick_owner`.
     """
-    from sqlalchemy import create_engine
-    from sqlalchemy.pool import NullPool
+    from sqlalchemy import create_engine  # noqa: PLC0415
+    from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
     engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
     with engine.connect() as connection:
@@ -83,8 +83,8 @@ def upgrade_postgres(connect: Callable[[], object]) -> None:
 
 
 def _upgrade(connection: Connection, database: Database, schema: str | None) -> None:
-    from alembic import command
-    from alembic.config import Config
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
     here = str(Path(__file__).parent).replace("%", "%%")  # ConfigParser interpolates

@@ -1,7 +1,7 @@
 """The tables of all ledgers of an installation, who may do what with them, and what nobody may.
 
-Rows are told apart by the ledger's number. Row security is left out: the roles belong to the installation, whose service
-reads every ledger; a tenant never holds a database login.
+Rows are told apart by the ledger's number. Row security is left out: the roles belong to the installation, whose
+service reads every ledger; a tenant never holds a database login.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ revision = "0001"
 down_revision = None
 
 TABLES = (
-    "CREATE TABLE tallystick.ledger (number int4 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, origin text NOT NULL UNIQUE)",
+    """CREATE TABLE tallystick.ledger (number int4 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+       origin text COLLATE "C" NOT NULL UNIQUE)""",
     # A row per entry, so that anybody can read the ledger with plain SQL.
     """CREATE TABLE tallystick.entry (ledger int4 NOT NULL, seq int8 NOT NULL, id text COLLATE "C", stub text NOT NULL,
        body text NOT NULL, hash bytea NOT NULL, PRIMARY KEY (ledger, seq), CONSTRAINT entry_id UNIQUE (ledger, id))""",
@@ -51,10 +52,10 @@ APPEND_ONLY = (
         statement
         for table in ("entry", "checkpoint")
         for statement in (
-            f"CREATE TRIGGER append_only_rows BEFORE UPDATE OR DELETE ON tallystick.{table} "
-            "FOR EACH ROW EXECUTE FUNCTION tallystick.refuse_change()",
-            f"CREATE TRIGGER append_only_table BEFORE TRUNCATE ON tallystick.{table} "
-            "FOR EACH STATEMENT EXECUTE FUNCTION tallystick.refuse_change()",
+            f"""CREATE TRIGGER append_only_rows BEFORE UPDATE OR DELETE ON tallystick.{table}
+                FOR EACH ROW EXECUTE FUNCTION tallystick.refuse_change()""",
+            f"""CREATE TRIGGER append_only_table BEFORE TRUNCATE ON tallystick.{table}
+                FOR EACH STATEMENT EXECUTE FUNCTION tallystick.refuse_change()""",
             # ALWAYS: session_replication_role = replica does not skip them.
             f"ALTER TABLE tallystick.{table} ENABLE ALWAYS TRIGGER append_only_rows",
             f"ALTER TABLE tallystick.{table} ENABLE ALWAYS TRIGGER append_only_table",
@@ -67,9 +68,9 @@ RIGHTS = (
     "REVOKE ALL ON FUNCTION tallystick.refuse_change() FROM PUBLIC",
     "GRANT USAGE ON SCHEMA tallystick TO tallystick_writer, tallystick_reader",
     "GRANT SELECT ON ALL TABLES IN SCHEMA tallystick TO tallystick_writer, tallystick_reader",
-    """GRANT INSERT ON tallystick.ledger, tallystick.entry, tallystick.balance, tallystick.account, tallystick.remainder,
-       tallystick.asset, tallystick.head, tallystick.checkpoint, tallystick.projection, tallystick.posting,
-       tallystick.metadata TO tallystick_writer""",
+    """GRANT INSERT ON tallystick.ledger, tallystick.entry, tallystick.balance, tallystick.account,
+       tallystick.remainder, tallystick.asset, tallystick.head, tallystick.checkpoint, tallystick.projection,
+       tallystick.posting, tallystick.metadata TO tallystick_writer""",
     """GRANT UPDATE ON tallystick.head, tallystick.balance, tallystick.account, tallystick.remainder,
        tallystick.projection TO tallystick_writer""",
     "GRANT DELETE ON tallystick.posting, tallystick.metadata TO tallystick_writer",
@@ -77,5 +78,6 @@ RIGHTS = (
 
 
 def upgrade() -> None:
+    """Alembic calls this."""
     for statement in (*TABLES, *APPEND_ONLY, *RIGHTS):
         op.execute(statement)

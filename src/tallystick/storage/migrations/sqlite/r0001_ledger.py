@@ -15,7 +15,8 @@ TABLES = (
     "CREATE UNIQUE INDEX entry_id ON entry (id)",
     # Totals reach 2^127, SQLite's integers 2^63: decimal text.
     """CREATE TABLE balance (account TEXT NOT NULL, asset TEXT NOT NULL, debits TEXT NOT NULL, credits TEXT NOT NULL,
-       pending_debits TEXT NOT NULL, pending_credits TEXT NOT NULL, PRIMARY KEY (account, asset)) STRICT, WITHOUT ROWID""",
+       pending_debits TEXT NOT NULL, pending_credits TEXT NOT NULL, PRIMARY KEY (account, asset))
+       STRICT, WITHOUT ROWID""",
     "CREATE TABLE account (name TEXT NOT NULL PRIMARY KEY, definition TEXT NOT NULL) STRICT, WITHOUT ROWID",
     """CREATE TABLE remainder (id TEXT NOT NULL PRIMARY KEY, seq INTEGER NOT NULL, kind TEXT NOT NULL,
        remaining TEXT NOT NULL, expires INTEGER) STRICT, WITHOUT ROWID""",
@@ -28,8 +29,9 @@ TABLES = (
        frontier BLOB NOT NULL) STRICT""",
     # Projections: derived from entries, rebuilt at will.
     "CREATE TABLE projection (name TEXT NOT NULL PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-    """CREATE TABLE posting (account TEXT NOT NULL, asset TEXT NOT NULL, seq INTEGER NOT NULL, effective INTEGER NOT NULL,
-       debits TEXT NOT NULL, credits TEXT NOT NULL, PRIMARY KEY (account, asset, seq)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE posting (account TEXT NOT NULL, asset TEXT NOT NULL, seq INTEGER NOT NULL,
+       effective INTEGER NOT NULL, debits TEXT NOT NULL, credits TEXT NOT NULL, PRIMARY KEY (account, asset, seq))
+       STRICT, WITHOUT ROWID""",
     "CREATE INDEX posting_effective ON posting (account, asset, effective)",
     """CREATE TABLE metadata (key TEXT NOT NULL, value TEXT NOT NULL, seq INTEGER NOT NULL,
        PRIMARY KEY (key, value, seq)) STRICT, WITHOUT ROWID""",
@@ -37,6 +39,7 @@ TABLES = (
 
 
 def upgrade() -> None:
+    """Alembic calls this."""
     for statement in TABLES:
         op.execute(statement)
     for table in ("entry", "checkpoint"):

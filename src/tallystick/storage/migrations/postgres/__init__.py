@@ -1,0 +1,1 @@
+"""Revisions of the schema `tallystick`, which holds all ledgers of an installation."""

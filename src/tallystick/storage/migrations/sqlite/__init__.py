@@ -1,0 +1,1 @@
+"""Revisions of one ledger's file."""
