@@ -58,7 +58,9 @@ class Settings:
         """The bytes that a reference names, without a trailing newline."""
         scheme, _, path = reference.partition("://")
         if scheme != "file":
-            raise Misconfigured("a secret is named by file://PATH", found=scheme, next_step="Write file:///path/to/secret.")
+            raise Misconfigured(
+                "a secret is named by file://PATH", found=scheme, next_step="Write file:///path/to/secret."
+            )
         try:
             return Path(path).read_bytes().removesuffix(b"\n")
         except OSError as error:

@@ -10,17 +10,19 @@ from types import TracebackType
 
 from tallystick import settings
 from tallystick.core.policy import Policy
-from tallystick.custody import Signer, default_policy
-from tallystick.custody.softkey import create_keys, load_keys
+from tallystick.custody.ports import Algorithm, Signer
+from tallystick.custody.softkey import create_soft_key, load_soft_key
 from tallystick.errors import Misconfigured, Rejected
 from tallystick.log.ledger import Ledger
-from tallystick.log.opening import create
+from tallystick.log.opening import create, own_policy
 from tallystick.storage.files import FileTileStore
 from tallystick.storage.ports import Finding, StoreFactory
 
 __all__ = ["Installation", "create_installation", "open_installation"]
 
 _ORIGIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", re.ASCII)
+
+_ALGORITHMS: tuple[Algorithm, ...] = ("ed25519", "ml-dsa-44")
 
 
 def now() -> int:
@@ -38,7 +40,9 @@ class Installation:
     def __enter__(self) -> Installation:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -59,10 +63,9 @@ class Installation:
             )
         if origin in self.ledgers():
             raise Rejected("the ledger exists already", ledger=origin)
-        folder = self._keys(origin)
-        signers = load_keys(folder, origin, self._passphrase()) if folder.exists() else self._new_keys(folder, origin)
-        policy = default_policy(signers)
-        (folder / "policy").write_bytes(policy.format())
+        signers = self._new_signers(origin)
+        policy = own_policy(signers, origin)
+        (self._keys(origin) / "policy").write_bytes(policy.format())
         store = self._stores.open(origin, write=True, create=True)
         try:
             create(store, signers, now, os.urandom, by=by, explicit_accounts=explicit_accounts)
@@ -74,7 +77,7 @@ class Installation:
     def open(self, origin: str, *, write: bool = False) -> Ledger:
         """Open a ledger to read, or to write with its keys."""
         policy = self.policy(origin)
-        signers = load_keys(self._keys(origin), origin, self._passphrase()) if write else None
+        signers = self._signers(origin) if write else None
         store = self._stores.open(origin, write=write)
         try:
             return Ledger(store, self._tiles(origin), policy, now, os.urandom, signers)
@@ -109,12 +112,19 @@ class Installation:
     def _keys(self, origin: str) -> Path:
         return self.settings.keys_folder / _slug(origin)
 
-    def _new_keys(self, folder: Path, origin: str) -> list[Signer]:
+    def _new_signers(self, origin: str) -> list[Signer]:
         if self.settings.profile == "production":
             raise Misconfigured(
-                "a soft key is not for production", ledger=origin, next_step='Set profile = "development", or wait for HSM keys.'
+                "a soft key is not for production",
+                ledger=origin,
+                next_step='Keys in an HSM are not supported yet; set profile = "development" to try the product.',
             )
-        return create_keys(folder, origin, self._passphrase())
+        folder = self._keys(origin)
+        folder.mkdir(parents=True, exist_ok=True)
+        return [create_soft_key(folder / f"{name}.pem", name, self._passphrase()) for name in _ALGORITHMS]
+
+    def _signers(self, origin: str) -> list[Signer]:
+        return [load_soft_key(self._keys(origin) / f"{name}.pem", self._passphrase()) for name in _ALGORITHMS]
 
     def _passphrase(self) -> bytes | None:
         reference = self.settings.passphrase

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from tallystick import kernels
-from tallystick.core.policy import Policy, open_checkpoint
+from tallystick.core.policy import Policy
 from tallystick.errors import IntegrityViolation
 from tallystick.log.projections import Projections
 from tallystick.log.publisher import TilesContradict
@@ -89,7 +89,7 @@ class Auditor:
 
     def _published(self) -> int:
         note = self._tiles.get("checkpoint")
-        return 0 if note is None else open_checkpoint(note, self._policy).checkpoint.size
+        return 0 if note is None else self._policy.accept(note).checkpoint.size
 
     def _feed(self, replay: kernels.Replay, rows: Sequence[EntryRow]) -> bytes:
         try:
@@ -117,9 +117,13 @@ class Auditor:
     def _tables_must_agree(self, replay: kernels.Replay) -> None:
         expected_balances = iter(replay.balances())
         for row in self._all_balances():
-            found = (row.account, row.asset, *map(str, (row.debits, row.credits, row.pending_debits, row.pending_credits)))
-            if (expected := next(expected_balances, None)) != found:
-                raise self._table("balance", f"{row.account} {row.asset}", expected, found)
+            found = (
+                row.account,
+                row.asset,
+                *map(str, (row.debits, row.credits, row.pending_debits, row.pending_credits)),
+            )
+            if (derived := next(expected_balances, None)) != found:
+                raise self._table("balance", f"{row.account} {row.asset}", derived, found)
         if (missing := next(expected_balances, None)) is not None:
             raise self._table("balance", f"{missing[0]} {missing[1]}", missing, None)
         definitions = dict(replay.definitions())
@@ -130,7 +134,10 @@ class Auditor:
             raise self._table("account", name, expected, None)
         if dict(replay.assets()) != self._store.assets():
             raise self._table("asset", "scale", dict(replay.assets()), self._store.assets())
-        remainders = [RemainderRow(i, kind, tuple(map(int, json.loads(left))), expires) for i, kind, left, expires, _ in replay.remainders()]
+        remainders = [
+            RemainderRow(i, kind, tuple(map(int, json.loads(left))), expires)
+            for i, kind, left, expires, _ in replay.remainders()
+        ]
         for start in range(0, len(remainders), 1000):
             some = {row.id: row for row in remainders[start : start + 1000]}
             stored = {row.id: row for row in self._store.remainders(list(some))}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tallystick.core.policy import Policy
-from tallystick.custody import Signer
+from tallystick.custody.ports import Signer
 from tallystick.errors import Misconfigured
 from tallystick.ledger.outcome import Recorded
 from tallystick.log.auditor import Audited, Auditor, Progress
@@ -149,5 +149,7 @@ class Ledger:
 
     def _writer(self) -> Recorder:
         if self._recorder is None:
-            raise Misconfigured("the ledger was opened to read", ledger=self.origin, next_step="Open it with write=True.")
+            raise Misconfigured(
+                "the ledger was opened to read", ledger=self.origin, next_step="Open it with write=True."
+            )
         return self._recorder

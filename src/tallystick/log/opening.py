@@ -14,16 +14,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tallystick.core.encoding import canonical
-from tallystick.core.policy import Policy, open_checkpoint
+from tallystick.core.policy import Policy
 from tallystick.core.stub import Stub
-from tallystick.custody import Signer
+from tallystick.custody.checkpoints import verifier_key
+from tallystick.custody.ports import Signer
 from tallystick.errors import IntegrityViolation, Misconfigured, Rejected
 from tallystick.log.publisher import TilesContradict
 from tallystick.log.recorder import Clock, Randomness, Recorder, WentBack
 from tallystick.log.signed import check_row
 from tallystick.storage.ports import LedgerStore, TileStore
 
-__all__ = ["create", "floor", "genesis_keys", "must_match_genesis"]
+__all__ = ["create", "floor", "genesis_keys", "must_match_genesis", "own_policy"]
+
+
+def vkeys(signers: Sequence[Signer], origin: str) -> list[str]:
+    """The signers' public keys as C2SP vkeys."""
+    return [verifier_key(signer, origin).format() for signer in signers]
+
+
+def own_policy(signers: Sequence[Signer], origin: str) -> Policy:
+    """What any verifier should demand: the log's Ed25519 signature, and each further key's cosignature (ADR 0006)."""
+    log, *further = vkeys(signers, origin)
+    names = [f"log-{signer.algorithm}" for signer in signers[1:]]
+    lines = [f"log {log}", *(f"witness {name} {key}" for name, key in zip(names, further, strict=True))]
+    if len(names) > 1:
+        lines.append(f"group log-keys all {' '.join(names)}")
+    quorum = "none" if not names else names[0] if len(names) == 1 else "log-keys"
+    return Policy.parse("\n".join([*lines, f"quorum {quorum}", ""]).encode())
 
 
 def create(
@@ -41,7 +58,7 @@ def create(
     body = {
         "accounts": "explicit" if explicit_accounts else "implicit",
         "by": by,
-        "keys": [str(signer.vkey) for signer in signers],
+        "keys": vkeys(signers, store.origin),
     }
     Recorder(store, clock, randomness, floor=0).append("genesis", canonical(body))
 
@@ -54,7 +71,7 @@ def floor(store: LedgerStore, tile_store: TileStore, policy: Policy) -> int:
     signed = row.size if row is not None else 0
     note = tile_store.get("checkpoint")
     if note is not None:
-        published = open_checkpoint(note, policy).checkpoint
+        published = policy.accept(note).checkpoint
         stored = store.checkpoint(at_least=published.size)
         if stored is None:
             raise WentBack(
@@ -96,7 +113,7 @@ def genesis_keys(store: LedgerStore) -> list[str]:
 
 def must_match_genesis(store: LedgerStore, signers: Sequence[Signer]) -> None:
     """Step 4; `Misconfigured` names the first key that differs."""
-    expected, found = genesis_keys(store), [str(signer.vkey) for signer in signers]
+    expected, found = genesis_keys(store), vkeys(signers, store.origin)
     if expected != found:
         raise Misconfigured(
             "the signing keys are not the ones that the ledger began with",

@@ -7,7 +7,7 @@ holds it against the entries. Nothing that is decided depends on it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ __all__ = ["ProjectionContradicts", "Projections", "Values", "effective_us", "va
 NAME = "reading"
 TABLES = ("posting", "metadata")
 Values = dict[str, Any]
-Rows = dict[str, list[tuple[object, ...]]]
+Rows = dict[str, Sequence[tuple[object, ...]]]
 
 POSTED = frozenset({"transaction", "adjustment", "reversal", "post"})
 
@@ -91,16 +91,17 @@ class Projections:
                     raise self._contradiction(table, {_plain(r) for r in found}, {_plain(r) for r in expected})
 
     def _derive(self, rows: list[EntryRow]) -> Rows:
-        made: Rows = {table: [] for table in TABLES}
+        postings: list[tuple[object, ...]] = []
+        metadata: list[tuple[object, ...]] = []
         for row in rows:
             stub, values = values_of(row)
-            made["posting"] += _postings(stub, values)
-            made["metadata"] += [
+            postings += _postings(stub, values)
+            metadata += [
                 (path.removeprefix("metadata/"), searchable(value), row.seq)
                 for path, value in values.items()
                 if path.startswith("metadata/")
             ]
-        return made
+        return {"posting": postings, "metadata": metadata}
 
     def _contradiction(
         self, table: str, found: set[tuple[str, ...]], expected: set[tuple[str, ...]]

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tallystick import kernels
-from tallystick.core.policy import Policy, open_checkpoint
+from tallystick.core.policy import Policy
 from tallystick.core.tiles import TILE_WIDTH, Tile, TileReader
 from tallystick.errors import IntegrityViolation
 from tallystick.log.signed import check_row
@@ -61,7 +61,7 @@ class Publisher:
         note = self._tiles.get("checkpoint")
         if note is None:
             return 0, []
-        published = open_checkpoint(note, self._policy).checkpoint
+        published = self._policy.accept(note).checkpoint
         size = published.size
         row = self._store.checkpoint(at_least=size)
         if row is None or (row.size, row.root) != (size, published.root):
@@ -117,10 +117,9 @@ class Publisher:
         self._tiles.put_many(builder.partials())
 
     def _collect(self, before: int, size: int) -> None:
-        """Delete the partials, of any size published so far, of the tiles and bundles that have become full."""
-        for level in range(-(-before.bit_length() // 8)):
-            index = (before >> 8 * level) // TILE_WIDTH
-            if (size >> 8 * level) // TILE_WIDTH > index:
+        """Delete the partials of every tile and bundle that has become full, also those of a publication cut short."""
+        for level in range(-(-size.bit_length() // 8)):
+            for index in range((before >> 8 * level) // TILE_WIDTH, (size >> 8 * level) // TILE_WIDTH):
                 for tile in (Tile(level, index), *((Tile(None, index),) if level == 0 else ())):
                     for partial in list(self._tiles.paths(f"{tile}.p/")):
                         self._tiles.delete(partial)

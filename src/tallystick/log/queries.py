@@ -131,7 +131,10 @@ class Queries:
                 balance = self.entry(_int(seq)).balance(account, str(name))
                 if balance is None:
                     raise IntegrityViolation(
-                        "a balance part is missing or was destroyed", ledger=self._store.origin, seq=seq, account=account
+                        "a balance part is missing or was destroyed",
+                        ledger=self._store.origin,
+                        seq=seq,
+                        account=account,
                     )
                 found.append(balance)
         return [balance for balance in found if asset is None or balance.asset == asset]
@@ -168,23 +171,26 @@ class Queries:
                 after = entry.balance(account, asset)
                 if after is None:
                     raise IntegrityViolation(
-                        "a balance part is missing or was destroyed", ledger=self._store.origin, seq=seq, account=account
+                        "a balance part is missing or was destroyed",
+                        ledger=self._store.origin,
+                        seq=seq,
+                        account=account,
                     )
                 yield StatementLine(entry, _int(effective), int(str(debits)), int(str(credits)), after)
                 position = _int(seq)
 
     def accounts(self, prefix: str = "") -> Iterator[tuple[str, bytes | None, list[BalanceRow]]]:
         """(name, definition or None, balances) of every account that was defined or used, in order of name."""
-        definitions = self._all_definitions(prefix)
-        balances = groupby(self._all_balances(prefix), key=lambda row: row.account)
-        for name, pair in groupby(merge(definitions, balances, key=itemgetter(0)), key=itemgetter(0)):
+        definitions: Iterator[tuple[str, bytes | BalanceRow]] = iter(self._all_definitions(prefix))
+        balances: Iterator[tuple[str, bytes | BalanceRow]] = ((row.account, row) for row in self._all_balances(prefix))
+        for name, found in groupby(merge(definitions, balances, key=itemgetter(0)), key=itemgetter(0)):
             definition: bytes | None = None
             rows: list[BalanceRow] = []
-            for _, found in pair:
-                if isinstance(found, bytes):
-                    definition = found
+            for _, item in found:
+                if isinstance(item, BalanceRow):
+                    rows.append(item)
                 else:
-                    rows = list(found)
+                    definition = item
             yield name, definition, rows
 
     def _all_balances(self, prefix: str = "") -> Iterator[BalanceRow]:
@@ -203,10 +209,9 @@ class Queries:
         """Totals per asset over all accounts, now; `IntegrityViolation` if an asset does not balance."""
         sums: dict[str, list[int]] = {}
         for row in self._all_balances():
-            total = sums.setdefault(row.asset, [0] * 5)
-            for i, value in enumerate((1, row.debits, row.credits, row.pending_debits, row.pending_credits)):
-                total[i] += value
-        totals = [AssetTotals(asset, *total) for asset, total in sorted(sums.items())]
+            added = (1, row.debits, row.credits, row.pending_debits, row.pending_credits)
+            sums[row.asset] = [a + b for a, b in zip(sums.get(row.asset, [0] * 5), added, strict=True)]
+        totals = [AssetTotals(asset, *sum_) for asset, sum_ in sorted(sums.items())]
         for total in totals:
             if (total.debits, total.pending_debits) != (total.credits, total.pending_credits):
                 raise IntegrityViolation(

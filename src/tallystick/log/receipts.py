@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tallystick.core.body import Body, Part, disclose
-from tallystick.core.policy import Policy, open_checkpoint
+from tallystick.core.digest import LeafIndex
+from tallystick.core.policy import Policy
 from tallystick.core.proof import Proof
 from tallystick.core.tiles import TileReader
 from tallystick.errors import Rejected, RetryLater
@@ -49,7 +50,7 @@ class Receipts:
         Errors: `NotSealed`; `Rejected` if the entry does not concern the account.
         """
         note = self._tiles.get("checkpoint")
-        signed = None if note is None else open_checkpoint(note, self._policy)
+        signed = None if note is None else self._policy.accept(note)
         if signed is None or signed.checkpoint.size <= seq:
             raise NotSealed(
                 f"entry {seq} is recorded, but no published checkpoint covers it yet",
@@ -69,7 +70,7 @@ class Receipts:
             raise Rejected(
                 f"entry {seq} does not concern the account", ledger=self._store.origin, seq=seq, account=account
             )
-        proof = Proof(seq, tuple(reader.inclusion(seq)), signed.note)
+        proof = Proof(LeafIndex(seq), tuple(reader.inclusion(LeafIndex(seq))), signed.note.note)
         return Receipt(seq, checkpoint.size, proof.format(), disclose(rows[0].stub, body, indexes).format())
 
 

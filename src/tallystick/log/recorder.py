@@ -16,16 +16,17 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from tallystick.core.encoding import loads
+from tallystick.core.stub import Stub
 from tallystick.errors import IntegrityViolation, Rejected, RetryLater, TallystickError
 from tallystick.kernels import Batch, Journal, Requests
-from tallystick.kernels import Format as Format
 from tallystick.ledger.outcome import Recorded
 from tallystick.storage.ports import EntryRow, Head, HeadMoved, IdExists, LedgerStore
 
 __all__ = ["Busy", "Clock", "ClockWentBack", "Format", "Randomness", "Recorder", "WentBack"]
+
+Format = Literal["json", "ndjson", "objects", "arrow"]
 
 Clock = Callable[[], int]
 """Microseconds since 1970 UTC."""
@@ -79,7 +80,9 @@ class Recorder:
         ticket = _Ticket((by, format, payload))
         with self._gate:
             if len(self._queue) >= QUEUE_MAX:
-                raise Busy("too many callers are waiting to record", waiting=QUEUE_MAX, next_step="Retry after a pause.")
+                raise Busy(
+                    "too many callers are waiting to record", waiting=QUEUE_MAX, next_step="Retry after a pause."
+                )
             self._queue.append(ticket)
         with self._writing:
             if not ticket.done:
@@ -186,7 +189,6 @@ class Recorder:
                     (b.account, b.asset, str(b.debits), str(b.credits), str(b.pending_debits), str(b.pending_credits))
                     for b in self._store.balances(accounts)
                 ],
-                targets,
                 [(str(row.id), row.seq, row.stub, row.body) for row in self._store.by_id(targets)],
                 [(r.id, r.kind, r.remaining, r.expires) for r in self._store.remainders(targets)],
             )
@@ -245,5 +247,6 @@ class Recorder:
         if size == 0:
             return False
         for rows in self._store.entries(0, 1):
-            return bool(loads(rows[0].stub)["body"]["accounts"] == "explicit")
+            body = Stub.parse(rows[0].stub).body
+            return isinstance(body, dict) and body["accounts"] == "explicit"
         raise IntegrityViolation("the genesis entry is missing", ledger=self._store.origin, seq=0)

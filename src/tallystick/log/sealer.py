@@ -16,10 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tallystick import kernels
+from tallystick.core.checkpoint import Checkpoint
+from tallystick.core.digest import Digest, Seconds, TreeSize
 from tallystick.core.encoding import canonical
 from tallystick.core.policy import Policy
 from tallystick.core.stub import Stub
-from tallystick.custody import Signer, sign_checkpoint
+from tallystick.custody.checkpoints import sign_checkpoint
+from tallystick.custody.ports import Signer
 from tallystick.log.recorder import Recorder
 from tallystick.log.signed import CheckpointForged, check_row
 from tallystick.log.tree import EMPTY, Growth, grow
@@ -81,9 +84,10 @@ class Sealer:
         return grow(self._store, tree, after.size)[0]
 
     def _sign(self, tree: Growth, batch: int | None, previous: int | None) -> Sealed:
-        for rows in self._store.entries(tree.size - 1, tree.size, bodies=False):
-            seal = Stub.parse(rows[0].stub)
-        note = sign_checkpoint(self._signers, self._store.origin, tree.size, tree.root, seal.at // 1_000_000)
+        (rows,) = self._store.entries(tree.size - 1, tree.size, bodies=False)
+        seal = Stub.parse(rows[0].stub)
+        checkpoint = Checkpoint(self._store.origin, TreeSize(tree.size), Digest(tree.root))
+        note = sign_checkpoint(self._signers, checkpoint, Seconds(seal.at // 1_000_000))
         row = CheckpointRow(tree.size, tree.root, note, tree.frontier)
         check_row(self._store.origin, row, self._policy)
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tallystick import kernels
-from tallystick.core.policy import Policy, open_checkpoint
+from tallystick.core.policy import Policy
 from tallystick.errors import IntegrityViolation
 from tallystick.storage.ports import CheckpointRow
 
@@ -16,7 +16,7 @@ class CheckpointForged(IntegrityViolation):
 
 def check_row(origin: str, row: CheckpointRow, policy: Policy) -> None:
     """Check the note's signatures against `policy`, and size, root and frontier of the row against the note."""
-    checkpoint = open_checkpoint(row.note, policy).checkpoint
+    checkpoint = policy.accept(row.note).checkpoint
     for what, expected, found in (
         ("origin", checkpoint.origin, origin),
         ("size", checkpoint.size, row.size),
