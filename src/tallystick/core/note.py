@@ -142,7 +142,12 @@ class VerifierKey:
         signature, time = (body, None) if stamped is None else (stamped.signature, stamped.time)
         # 2. What was signed follows from the type, and for cosignatures from the time.
         message = signed_message(self, text, time)
-        # 3. The signature verifies with this key and no other. ML-DSA: FIPS 204 with an empty context.
+        # 3. The signature verifies with this key and no other.
+        self.verify_message(message, signature)
+        return VerifiedSignature(self, time)
+
+    def verify_message(self, message: bytes, signature: bytes) -> None:
+        """RFC 8032 section 5.1.7, or FIPS 204 algorithm 3 with an empty context; `SignatureRefused` names the key."""
         public_key = (
             MLDSA44PublicKey.from_public_bytes(self.public_key)
             if self.type is SignatureType.MLDSA44_COSIGNATURE
@@ -152,7 +157,6 @@ class VerifierKey:
             public_key.verify(signature, message)
         except InvalidSignature:
             raise SignatureRefused("a signature does not verify", key=self.name, key_id=self.key_id.hex()) from None
-        return VerifiedSignature(self, time)
 
 
 def signed_message(key: VerifierKey, text: bytes, time: Seconds | None) -> bytes:
