@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tallystick.custody.softkey import SoftKey, create_soft_key
+
 pytest_plugins = ["servers"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -49,3 +51,10 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
         report.outcome = "failed"
         report.longrepr = f"skipped, and in CI nothing may be: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session")
+def soft_signers(tmp_path_factory: pytest.TempPathFactory) -> list[SoftKey]:
+    """A ledger's two keys, soft ones."""
+    folder = tmp_path_factory.mktemp("keys")
+    return [create_soft_key(folder / "ed25519.pem", "ed25519"), create_soft_key(folder / "ml-dsa-44.pem", "ml-dsa-44")]
