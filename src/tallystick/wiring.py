@@ -7,6 +7,7 @@ import re
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from tallystick import settings
 from tallystick.core.policy import Policy
@@ -37,7 +38,7 @@ class Installation:
         self.settings = config
         self._stores = _store_factory(config)
 
-    def __enter__(self) -> Installation:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

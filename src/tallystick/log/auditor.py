@@ -32,6 +32,10 @@ Progress = Callable[[int, int], None]
 """Called with (entries done, entries in all)."""
 
 
+def silent(done: int, total: int) -> None:  # noqa: ARG001 (what a `Progress` is called with)
+    """Tell nobody."""
+
+
 class EntryContradicts(IntegrityViolation):
     """A stored entry contradicts itself or the entries before it."""
 
@@ -66,7 +70,7 @@ class Auditor:
     def __init__(self, store: LedgerStore, tile_store: TileStore, projections: Projections, policy: Policy) -> None:
         self._store, self._tiles, self._projections, self._policy = store, tile_store, projections, policy
 
-    def audit(self, progress: Progress = lambda done, total: None) -> Audited:
+    def audit(self, progress: Progress = silent) -> Audited:
         """Check everything; evidence of what was checked, or the first contradiction."""
         head = self._store.head()
         size = head.size if head else 0

@@ -9,7 +9,7 @@ from tallystick.core.policy import Policy
 from tallystick.custody.ports import Signer
 from tallystick.errors import Misconfigured
 from tallystick.ledger.outcome import Recorded
-from tallystick.log.auditor import Audited, Auditor, Progress
+from tallystick.log.auditor import Audited, Auditor, Progress, silent
 from tallystick.log.opening import floor, must_match_genesis
 from tallystick.log.projections import Projections
 from tallystick.log.publisher import Published, Publisher
@@ -73,7 +73,7 @@ class Ledger:
         `payload`: bytes of JSON (one object or an array) or NDJSON, a sequence of dicts (`objects`), or an Arrow table.
         `by`: who asks, e.g. `service:payments`.
 
-        A refusal is an outcome, not an error. `RetryLater`: it is not known to be recorded; ask again with the same ids.
+        A refusal is an outcome, not an error. `RetryLater`: not known to be recorded; ask again with the same ids.
         """
         recorder = self._writer()
         return (recorder.try_out if dry_run else recorder.record)(payload, format=format, by=by)
@@ -136,11 +136,17 @@ class Ledger:
         """Of an entry, disclosing only what concerns `account`, or all parts."""
         return self._receipts.receipt(self._queries.entry(key).seq, account)
 
-    def bundle(self) -> Iterator[tuple[str, bytes]]:
-        """The whole ledger as evidence for an auditor: (path, bytes) of every object, the manifest last."""
-        return self._receipts.bundle()
+    def bundle(self, keys: Sequence[int | str] | None = None, *, account: str | None = None) -> dict[str, bytes]:
+        """An evidence bundle, path → bytes: of some entries, or of the whole published ledger for an auditor."""
+        if keys is None:
+            return self._receipts.ledger_bundle()
+        return self._receipts.receipts_bundle([self._queries.entry(key).seq for key in keys], account)
 
-    def audit(self, progress: Progress = lambda done, total: None) -> Audited:
+    def bodies(self) -> Iterator[tuple[str, bytes]]:
+        """All parts of the published entries, (path, bytes), for an auditor who reads the tiles: 256 entries a file."""
+        return self._receipts.bodies()
+
+    def audit(self, progress: Progress = silent) -> Audited:
         """Check everything that is stored; evidence, or the first contradiction."""
         return self._auditor.audit(progress)
 

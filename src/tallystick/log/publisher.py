@@ -3,7 +3,8 @@
 1. Read the published size P and the newest stored checkpoint C. The tiles at P must have P's signed frontier.
 2. Read the entries from P to C back, hash them, and check that they extend P's tree to C's root: no tile ever holds
    what was not under a signed root.
-3. Read them again (from P's unfinished bundle on) and write bundles and tiles of every level, durable. Crash: the same bytes are written again.
+3. Read them again (from P's unfinished bundle on), write bundles and tiles of every level, durable. Crash: the same
+   bytes are written again.
 4. Remove partials that their full tile has replaced. Crash: done again.
 5. Replace `checkpoint`. Before this nobody was told of the new tiles, after it all that it names is there.
 """
@@ -99,7 +100,7 @@ class Publisher:
                 ledger=self._store.origin,
                 expected=target.root,
                 found=tree.root,
-                next_step=f"An entry between {before} and {target.size - 1} was changed after it was signed: run the audit.",
+                next_step=f"One of the entries {before} to {target.size - 1} was changed after it was signed: audit.",
             )
 
     def _write(self, before: int, levels: list[bytes], target: CheckpointRow) -> None:

@@ -117,15 +117,20 @@ class Queries:
     def balances(
         self, account: str, asset: str | None = None, *, at_seq: int | None = None, at: int | None = None
     ) -> list[BalanceRow]:
-        """The account's balances now, after entry `at_seq`, or after the last entry recorded at or before `at`
-        (microseconds since 1970 UTC)."""
+        """The account's balances now, after entry `at_seq`, or after the last entry recorded at or before `at`.
+
+        `at` in microseconds since 1970 UTC.
+        """
         if at is not None:
             at_seq = self._last_before(at)
         if at_seq is None:
             found = self._store.balances([account])
         else:
             self._projections.follow()
-            sql = "SELECT asset, MAX(seq) FROM {posting} AS p WHERE account = ? AND seq <= ? GROUP BY asset ORDER BY asset"
+            sql = (
+                "SELECT asset, MAX(seq) FROM {posting} AS p WHERE account = ? AND seq <= ? "
+                "GROUP BY asset ORDER BY asset"
+            )
             found = []
             for name, seq in self._store.query(sql, (account, at_seq)):
                 balance = self.entry(_int(seq)).balance(account, str(name))

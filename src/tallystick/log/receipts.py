@@ -7,14 +7,15 @@ concerns the account, for it may speak of the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tallystick.core.body import Body, Part, disclose
+from tallystick.core.bundle import make_bundle
 from tallystick.core.digest import LeafIndex
-from tallystick.core.policy import Policy
+from tallystick.core.policy import AcceptedCheckpoint, Policy
 from tallystick.core.proof import Proof
-from tallystick.core.tiles import TileReader
+from tallystick.core.tiles import TILE_WIDTH, Tile, TileMissing, TileReader, tiles_of
 from tallystick.errors import Rejected, RetryLater
 from tallystick.storage.ports import LedgerStore, TileStore
 
@@ -30,7 +31,7 @@ class NotSealed(RetryLater):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """`proof` is a C2SP tlog-proof, `disclosure` the entry beside it (core.body); `seq` and tree `size` for the reader."""
+    """`proof` is a C2SP tlog-proof, `disclosure` the entry beside it (core.body); `seq` and tree `size` for people."""
 
     seq: int
     size: int
@@ -49,16 +50,7 @@ class Receipts:
 
         Errors: `NotSealed`; `Rejected` if the entry does not concern the account.
         """
-        note = self._tiles.get("checkpoint")
-        signed = None if note is None else self._policy.accept(note)
-        if signed is None or signed.checkpoint.size <= seq:
-            raise NotSealed(
-                f"entry {seq} is recorded, but no published checkpoint covers it yet",
-                ledger=self._store.origin,
-                seq=seq,
-                published=signed.checkpoint.size if signed else 0,
-                next_step="Seal and publish (`tallystick seal`), or ask again after the next seal.",
-            )
+        signed = self._published(seq)
         checkpoint = signed.checkpoint
         reader = TileReader(self._tiles.get, checkpoint.size, checkpoint.root)
         rows = [row for page in self._store.entries(seq, seq + 1) for row in page]
@@ -72,6 +64,56 @@ class Receipts:
             )
         proof = Proof(LeafIndex(seq), tuple(reader.inclusion(LeafIndex(seq))), signed.note.note)
         return Receipt(seq, checkpoint.size, proof.format(), disclose(rows[0].stub, body, indexes).format())
+
+    def receipts_bundle(self, seqs: Sequence[int], account: str | None) -> dict[str, bytes]:
+        """The evidence bundle of some entries, for a holder of `account` or with all parts (core.bundle)."""
+        made = {seq: self.receipt(seq, account) for seq in seqs}
+        signed = self._published(max(seqs, default=0))
+        entries = {seq: (receipt.disclosure, receipt.proof) for seq, receipt in made.items()}
+        return make_bundle(self._policy, signed.note.note.format(), {}, entries, {})
+
+    def ledger_bundle(self) -> dict[str, bytes]:
+        """The evidence bundle of the whole published ledger, with all parts: for an auditor. Held in memory."""
+        signed = self._published(0)
+        size = signed.checkpoint.size
+        tiles = {}
+        for tile in map(str, tiles_of(size)):
+            data = self._tiles.get(tile)
+            if data is None:
+                raise TileMissing("a tile is missing", tile=tile, ledger=self._store.origin, next_step="Publish again.")
+            tiles[tile] = data
+        entries: dict[int, tuple[bytes, bytes | None]] = {
+            row.seq: (disclose(row.stub, Body.parse(row.body)).format(), None)
+            for rows in self._store.entries(0, size)
+            for row in rows
+        }
+        earlier = {row.size: row.note for row in self._store.checkpoints() if row.size < size}
+        return make_bundle(self._policy, signed.note.note.format(), earlier, entries, tiles)
+
+    def bodies(self) -> Iterator[tuple[str, bytes]]:
+        """All parts of the published entries, to lie beside the tiles.
+
+        `bodies/<n>.jsonl` has a line, the array of parts, for each entry of bundle n (docs/reference/formats.md).
+        """
+        size = self._published(0).checkpoint.size
+        for first in range(0, size, TILE_WIDTH):
+            rows = [row for page in self._store.entries(first, min(first + TILE_WIDTH, size)) for row in page]
+            name = str(Tile(None, first // TILE_WIDTH)).removeprefix("tile/entries/")
+            yield f"bodies/{name}.jsonl", b"".join((row.body or b"[]") + b"\n" for row in rows)
+
+    def _published(self, seq: int) -> AcceptedCheckpoint:
+        """The published checkpoint, if it covers entry `seq`."""
+        note = self._tiles.get("checkpoint")
+        signed = None if note is None else self._policy.accept(note)
+        if signed is None or signed.checkpoint.size <= seq:
+            raise NotSealed(
+                f"entry {seq} is recorded, but no published checkpoint covers it yet",
+                ledger=self._store.origin,
+                seq=seq,
+                published=signed.checkpoint.size if signed else 0,
+                next_step="Seal and publish (`tallystick seal`), or ask again after the next seal.",
+            )
+        return signed
 
 
 def concerning(body: Body, account: str) -> list[int]:

@@ -39,7 +39,7 @@ HEAD_RETRIES = 8
 
 
 class ClockWentBack(RetryLater):
-    """The clock is behind the last entry by more than the tolerance: recording would stamp entries with a false time."""
+    """The clock is behind the last entry by more than the tolerance: entries would be stamped with a false time."""
 
 
 class WentBack(IntegrityViolation):
@@ -75,8 +75,11 @@ class Recorder:
         self._gate = threading.Lock()
 
     def record(self, payload: Any, *, format: Format, by: str) -> Recorded:
-        """Record commands; durable on return. Refusals are outcomes, not errors; an error means that nothing is known
-        to be recorded, and asking again with the same ids is safe."""
+        """Record commands; durable on return.
+
+        Refusals are outcomes, not errors; an error means that nothing is known to be recorded, and asking again with
+        the same ids is safe.
+        """
         ticket = _Ticket((by, format, payload))
         with self._gate:
             if len(self._queue) >= QUEUE_MAX:
