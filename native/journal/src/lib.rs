@@ -1,13 +1,36 @@
 //! The rules of double entry, and the entries they write. The contract is docs/reference/entries.md.
 
+mod apply;
 mod balance;
 mod batch;
+mod build;
 mod chunk;
+mod command;
+mod content;
+mod definition;
+mod effect;
+mod entry;
+mod fault;
 mod head;
+mod journal;
+mod kind;
+mod moves;
+mod names;
+mod plan;
 mod refusal;
+mod request;
+mod rules;
+mod state;
+mod stored;
+mod target;
+mod value;
 
 pub use balance::{Balance, BalanceRow, RemainderRow};
 pub use batch::{Batch, Chunks, Outcome};
 pub use chunk::{Chunk, Row};
+pub use fault::Fault;
 pub use head::Head;
+pub use journal::{balance_row, Existing, Journal, Loaded};
+pub use kind::Kind;
 pub use refusal::{Code, Refusal};
+pub use request::Requests;

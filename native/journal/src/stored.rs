@@ -1,0 +1,120 @@
+use json::{Reader, Token, Value};
+use merkle::{Hash, Tree};
+
+use crate::entry::BodyTree;
+use crate::fault::Fault;
+use crate::kind::Kind;
+
+/// A part as it is stored. `value` is its JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Shown { path: String, value: String },
+    Destroyed,
+}
+
+/// An entry read back.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub seq: u64,
+    pub at: u64,
+    /// `None`: one that this release does not know.
+    pub kind: Option<Kind>,
+    pub kind_name: String,
+    pub parts: Vec<Part>,
+}
+
+impl Stored {
+    /// Check that the body is the one that the stub commits to.
+    pub fn parse(seq: u64, stub: &[u8], body: &[u8]) -> Result<Stored, Fault> {
+        let fault = |message: &str| Fault::contradiction(seq, message);
+        let mut stored = Stored { seq, at: 0, kind: None, kind_name: String::new(), parts: Vec::new() };
+        let Ok(Value::Object(members)) = Value::parse(stub) else { return Err(fault("the stub is not a JSON object")) };
+        let mut root = None;
+        for (key, value) in members {
+            match (key.as_ref(), value) {
+                ("seq", Value::Integer(found)) if u64::try_from(found) != Ok(seq) => {
+                    return Err(fault("the stub names another seq"));
+                }
+                ("at", Value::Integer(at)) => stored.at = at.unsigned_abs(),
+                ("kind", Value::String(kind)) => {
+                    stored.kind = Kind::parse(&kind);
+                    stored.kind_name = kind.into_owned();
+                }
+                ("body", Value::String(hex)) => {
+                    root = Some(unhex(&hex).ok_or_else(|| fault("the stub's body is no hash"))?)
+                }
+                _ => {}
+            }
+        }
+        let Some(root) = root else { return Ok(stored) };
+        let (parts, tree) = parts(body).ok_or_else(|| fault("the body is not an array of parts"))?;
+        if tree.root() != root {
+            return Err(fault("the body is not the one that the stub commits to"));
+        }
+        stored.parts = parts;
+        Ok(stored)
+    }
+
+    pub fn destroyed(&self) -> bool {
+        self.parts.contains(&Part::Destroyed)
+    }
+
+    /// The JSON of a part.
+    pub fn part(&self, wanted: &str) -> Option<&str> {
+        self.parts.iter().find_map(|part| match part {
+            Part::Shown { path, value } if path == wanted => Some(value.as_str()),
+            _ => None,
+        })
+    }
+}
+
+/// The parts of a body, and their tree; `None` if it is not one.
+pub(crate) fn parts(body: &[u8]) -> Option<(Vec<Part>, BodyTree)> {
+    let mut reader = Reader::new(body);
+    let (mut parts, mut tree) = (Vec::new(), BodyTree::default());
+    if reader.value().ok()? != Token::Array {
+        return None;
+    }
+    while reader.element().ok()? {
+        let raw = reader.skip().ok()?;
+        if raw.starts_with('"') {
+            tree.add(unhex(raw.get(1..raw.len() - 1)?)?);
+            parts.push(Part::Destroyed);
+        } else {
+            tree.add(Tree::Body.leaf(raw.as_bytes()));
+            parts.push(part(raw)?);
+        }
+    }
+    reader.end().ok()?;
+    Some((parts, tree))
+}
+
+fn part(raw: &str) -> Option<Part> {
+    let mut reader = Reader::new(raw.as_bytes());
+    if reader.value().ok()? != Token::Array || !reader.element().ok()? {
+        return None;
+    }
+    let Token::String(_salt) = reader.value().ok()? else { return None };
+    let true = reader.element().ok()? else { return None };
+    let Token::String(path) = reader.value().ok()? else { return None };
+    let true = reader.element().ok()? else { return None };
+    let value = reader.skip().ok()?.to_owned();
+    (!reader.element().ok()?).then(|| Part::Shown { path: path.into_owned(), value })
+}
+
+/// A hash from 64 lower-case hex digits.
+pub(crate) fn unhex(text: &str) -> Option<Hash> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let mut hash = [0; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(hash)
+}
