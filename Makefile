@@ -17,6 +17,8 @@ TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tallystick
 CARGO_DENY := 0.20.2
 NATIVE := $(shell find native -path native/target -prune -o \( -name '*.rs' -o -name 'Cargo.*' -o -name '*.toml' \) -print)
 FUZZ_SECONDS ?= 20
+SEEDS ?= 19999
+KILLS ?= 300
 JOBS ?= auto
 
 export PYTHONPATH := verifier
@@ -39,6 +41,22 @@ check: lint ## all linters and the fast tests (< 3 minutes)
 test: build postgresql ## the whole suite, Rust and Python
 	$(call cargo,test) --release --workspace --exclude tallystick-py
 	$(PY) -m pytest -n $(JOBS)
+
+.PHONY: bench
+bench: build postgresql ## every benchmark, one JSON line a figure, kept in .cache/bench
+	@mkdir -p .cache/bench
+	@for file in bench/bench_*.py; do \
+		echo "# $$file" >&2; $(PY) $$file | tee .cache/bench/$$(basename $$file .py).jsonl; done
+
+.PHONY: fuzz
+fuzz: build ## every fuzz target for FUZZ_SECONDS each (default 20)
+	@mkdir -p .cache/fuzz
+	@for file in tests/fuzz/fuzz_*.py; do \
+		echo "# $$file" >&2; $(PY) $$file -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.cache/fuzz/; done
+
+.PHONY: soak
+soak: build postgresql ## simulator and kill -9 for much longer than the suite (SEEDS, KILLS)
+	SIMULATION_SEEDS=0-$(SEEDS) KILLS=$(KILLS) $(PY) -m pytest -n $(JOBS) --timeout 7200 tests/simulation tests/crash
 
 .PHONY: build
 build: $(STAMP)/native $(STAMP)/test ## virtual environment, requirements, compiled extension
