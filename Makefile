@@ -21,7 +21,6 @@ SEEDS ?= 19999
 KILLS ?= 300
 JOBS ?= auto
 
-export PYTHONPATH := verifier
 export PYO3_PYTHON := $(CURDIR)/$(PY)
 cargo = cargo $(1) --locked --manifest-path native/Cargo.toml
 
@@ -30,7 +29,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(STAMP)/native ## open, record, seal, prove, tamper: see who notices
+demo: $(STAMP)/native $(STAMP)/verifier ## open, record, seal, prove, tamper: see who notices
 	@$(BIN)/tallystick demo
 
 .PHONY: check
@@ -59,7 +58,7 @@ soak: build postgresql ## simulator and kill -9 for much longer than the suite (
 	SIMULATION_SEEDS=0-$(SEEDS) KILLS=$(KILLS) $(PY) -m pytest -n $(JOBS) --timeout 7200 tests/simulation tests/crash
 
 .PHONY: build
-build: $(STAMP)/native $(STAMP)/test ## virtual environment, requirements, compiled extension
+build: $(STAMP)/native $(STAMP)/verifier $(STAMP)/test ## virtual environment, requirements, compiled extension
 
 .PHONY: lint
 lint: build ## linters, types, import layers; Python and Rust
@@ -97,8 +96,9 @@ requirements: ## resolve requirements/*.in again (needs uv)
 			$(UPGRADE) $$name.in -o $$name.txt; done
 
 .PHONY: wheel
-wheel: $(STAMP)/native ## build the wheel into dist/
+wheel: $(STAMP)/runtime ## build the wheels of the product and of the verifier into dist/
 	$(BIN)/maturin build --release --locked --out dist
+	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./verifier
 
 .PHONY: clean
 clean: ## remove what was built, the environment included
@@ -130,6 +130,10 @@ $(STAMP)/native: $(NATIVE) pyproject.toml README.md $(STAMP)/runtime
 $(TOOLS)/bin/cargo-deny-$(CARGO_DENY): # a few minutes, once per machine
 	cargo install --quiet --locked cargo-deny@$(CARGO_DENY) --root $(TOOLS)
 	@mv $(TOOLS)/bin/cargo-deny $@
+
+$(STAMP)/verifier: verifier/pyproject.toml $(STAMP)/runtime
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable verifier
+	@touch $@
 
 .PHONY: postgresql
 postgresql:
