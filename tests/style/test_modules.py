@@ -10,7 +10,7 @@ import sys
 import grimp
 from style.sources import Module
 
-LINES_MAX = 500  # a file is read in one sitting
+LINES_MAX = 550  # a file is read in one sitting
 BANNED_PARTS = {"utils", "util", "helpers", "helper", "manager", "managers", "common", "misc"}
 ENTRY_POINTS = {"tallystick", "tallystick.cli", "tallystick.__main__"}
 
