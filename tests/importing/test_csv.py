@@ -158,6 +158,13 @@ def test_long_names_stay_apart() -> None:
     assert leg(one)[1] != leg(two)[1]
 
 
+def test_a_field_alone_is_a_whole_account_name() -> None:
+    mapping = SIMPLE.replace(b'"expense:{Code}"', b'"{Code}"')
+    one, two = read("07/04/2015,assets:bank main,A,1,\n07/04/2015,assets::x,A,1,\n", mapping)
+    assert leg(one)[0] == "assets:bank-main"
+    assert "nothing of which can stand here" in reason(two)
+
+
 def test_accounts_can_be_renamed() -> None:
     mapping = SIMPLE + b'[accounts]\n"expense:D1" = "expense:rent"\n"supplier:A" = "expense:rent"\n'
     one, two = read("07/04/2015,D1,B,1,\n07/04/2015,D1,A,1,\n", mapping)

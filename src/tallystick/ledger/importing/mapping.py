@@ -25,6 +25,7 @@ TOML; every table may be left out but those that the format needs.
     negative = "swap"                     # or "refuse"
     [transaction]
     debit = "expense:{Expenditure Code}"  # accounts: each field becomes one segment
+                                          # (a template that is one field only: a whole account name)
     credit = "supplier:{Supplier ID|unknown}"
     asset = "GBP/2"
     id = "row:{digest}:{occurrence}"

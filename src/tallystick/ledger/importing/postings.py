@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tallystick.ledger.importing.lines import Command, Unbookable
 from tallystick.ledger.importing.mapping import ImportMapping
-from tallystick.ledger.importing.values import account_name, asset_name, minor_units, one_line, segment
+from tallystick.ledger.importing.values import account_name, asset_name, minor_units, one_line, path_name
 
 __all__ = ["Posting", "journal_command", "legs"]
 
@@ -64,7 +64,7 @@ def _moves(
     moves: list[tuple[str, str, int]] = []
     left_out: list[str] = []
     for posting in postings:
-        name = mapping.accounts.get(posting.account) or ":".join(segment(part) for part in posting.account.split(":"))
+        name = mapping.accounts.get(posting.account) or path_name(posting.account)
         account = account_name("legs", name)
         if posting.number is None or posting.commodity is None:
             left_out.append(account)

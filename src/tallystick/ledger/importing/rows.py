@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from tallystick.errors import Rejected
 from tallystick.ledger.importing.lines import Command, Line, Occurrences, Problem, Skipped, Unbookable
 from tallystick.ledger.importing.mapping import ImportMapping, MalformedMapping, Template
-from tallystick.ledger.importing.values import account_name, asset_name, minor_units, one_line, segment
+from tallystick.ledger.importing.values import account_name, asset_name, minor_units, one_line, path_name, segment
 
 __all__ = ["RowMapper", "bind_columns"]
 
@@ -112,7 +112,8 @@ class RowMapper:
         return amount
 
     def _account(self, member: str, template: Template, values: Mapping[str, str]) -> str:
-        name = template.require(member, values, segment)
+        # A template that is one field and nothing else holds whole account names.
+        name = template.require(member, values, path_name if template.literals == ("", "") else segment)
         return account_name(member, self._mapping.accounts.get(name, name))
 
     def _id(self, values: Mapping[str, str]) -> str:

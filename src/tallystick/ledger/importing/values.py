@@ -32,6 +32,7 @@ __all__ = [
     "asset_name",
     "minor_units",
     "one_line",
+    "path_name",
     "segment",
     "time_text",
 ]
@@ -124,6 +125,12 @@ def segment(text: str) -> str:
     if len(name) > 64:
         name = name[:55] + "-" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return name
+
+
+def path_name(text: str) -> str:
+    """Text that is a whole account name, segment by segment; empty if one of them is."""
+    segments = [segment(part) for part in text.split(":")]
+    return ":".join(segments) if all(segments) else ""
 
 
 def account_name(member: str, name: str) -> str:
