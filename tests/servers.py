@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -148,9 +148,16 @@ def own_postgres_server() -> Iterator[PostgresServer]:
     yield from _started()
 
 
+@contextmanager
+def new_database(server: PostgresServer) -> Iterator[PostgresDatabase]:
+    """An empty database for the length of a `with`."""
+    name = f"t{uuid.uuid4().hex}"
+    server.execute(f"CREATE DATABASE {name}")
+    yield PostgresDatabase(server, name)
+    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def postgres_database(postgres_server: PostgresServer) -> Iterator[PostgresDatabase]:
-    name = f"t{uuid.uuid4().hex}"
-    postgres_server.execute(f"CREATE DATABASE {name}")
-    yield PostgresDatabase(postgres_server, name)
-    postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(postgres_server) as database:
+        yield database

@@ -107,7 +107,7 @@ class FileTileStore:
         return place.parent
 
     def _ensure(self, folder: Path) -> None:
-        """Make the folder durably. One that is there already may be the work of a process that crashed before it flushed."""
+        """Make the folder durably. One that is there may be the work of a process that crashed before it flushed."""
         if folder in self._durable:
             return
         if folder == self._folder:

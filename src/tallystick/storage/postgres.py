@@ -383,6 +383,6 @@ class PostgresStores:
             if not migrations.is_behind("postgres", found):
                 return
             if found is None:
-                connection.execute(ROLES)
+                connection.execute(ROLES, prepare=False)
                 connection.execute("CREATE SCHEMA IF NOT EXISTS tallystick AUTHORIZATION tallystick_owner")
             migrations.upgrade_postgres(lambda: connect(self._dsn, SESSION_OF_OWNER))

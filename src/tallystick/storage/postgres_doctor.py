@@ -35,7 +35,8 @@ CHANGERS = """SELECT r.rolname || ' may ' || p.name || ' ' || t.name
     FROM pg_roles r, unnest(ARRAY['entry', 'checkpoint']) AS t (name),
         unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) AS p (name)
     WHERE NOT r.rolsuper AND NOT pg_has_role(r.oid, 'tallystick_owner', 'MEMBER') AND r.rolname !~ '^pg_'
-        AND has_table_privilege(r.oid, 'tallystick.' || t.name, p.name)"""
+        AND (has_table_privilege(r.oid, 'tallystick.' || t.name, p.name)
+            OR p.name = 'UPDATE' AND has_any_column_privilege(r.oid, 'tallystick.' || t.name, 'UPDATE'))"""
 
 LOGIN = """SELECT current_user, r.rolsuper, pg_has_role(r.oid, 'tallystick_owner', 'MEMBER'),
         pg_has_role(r.oid, 'tallystick_writer', 'MEMBER'), pg_has_role(r.oid, 'tallystick_reader', 'MEMBER')

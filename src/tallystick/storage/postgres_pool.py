@@ -78,7 +78,11 @@ def connect(dsn: str, session: str = SESSION) -> Connection:
     )
     # Totals come as the decimal text that they are in the formats and on SQLite.
     connection.adapters.register_loader("numeric", TextLoader)
-    connection.execute(session.encode())
+    try:
+        connection.execute(session.encode(), prepare=False)  # several statements at once
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -98,10 +102,7 @@ class Pool:
         When a connection is lost, so are in all likelihood the idle ones: the next use opens a new one.
         """
         with self._free, named_errors():
-            try:
-                connection = self._idle.pop()  # the last used: its statements are prepared
-            except IndexError:
-                connection = connect(self._dsn, self._session)
+            connection = self._take() or connect(self._dsn, self._session)
             try:
                 yield connection
             finally:
@@ -112,7 +113,13 @@ class Pool:
                 else:
                     connection.close()
 
+    def _take(self) -> Connection | None:
+        try:
+            return self._idle.pop()  # the last used: its statements are prepared
+        except IndexError:
+            return None
+
     def close(self) -> None:
         """Close the idle connections. The pool can be used again."""
-        while self._idle:
-            self._idle.pop().close()
+        while (connection := self._take()) is not None:
+            connection.close()

@@ -19,12 +19,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tallystick.errors import Misconfigured
+from tallystick.errors import Misconfigured, RetryLater
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Engine
 
 __all__ = ["REVISIONS", "Database", "is_behind", "upgrade_postgres", "upgrade_sqlite"]
 
@@ -65,26 +65,28 @@ def upgrade_sqlite(path: Path) -> None:
 
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    with engine.connect() as connection:
-        _upgrade(connection, "sqlite", schema=None)
+    try:
+        _upgrade(engine, "sqlite", schema=None)
+    except sqlite3.OperationalError as error:
+        raise RetryLater(f"the tables could not be migrated: {error}", path=str(path)) from error
 
 
 def upgrade_postgres(connect: Callable[[], object]) -> None:
     """Bring the schema `tallystick` to this release's revision on a connection that `connect` opens.
 
-    The schema exists, and the connection's role is `tallystick_owner`.
+    The schema exists, and the connection's role is `tallystick_owner`. Raises the driver's own errors.
     """
     from sqlalchemy import create_engine  # noqa: PLC0415
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
     engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
-    with engine.connect() as connection:
-        _upgrade(connection, "postgres", schema="tallystick")
+    _upgrade(engine, "postgres", schema="tallystick")
 
 
-def _upgrade(connection: Connection, database: Database, schema: str | None) -> None:
+def _upgrade(engine: Engine, database: Database, schema: str | None) -> None:
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
     here = str(Path(__file__).parent).replace("%", "%%")  # ConfigParser interpolates
@@ -92,7 +94,10 @@ def _upgrade(connection: Connection, database: Database, schema: str | None) -> 
     config.set_main_option("script_location", here)
     config.set_main_option("path_separator", "newline")
     config.set_main_option("version_locations", f"{here}/{database}")
-    config.attributes.update(connection=connection, schema=schema)
-    with _alembic:
-        command.upgrade(config, "head")
-    connection.commit()
+    try:
+        with _alembic, engine.connect() as connection:
+            config.attributes.update(connection=connection, schema=schema)
+            command.upgrade(config, "head")
+            connection.commit()
+    except DBAPIError as error:
+        raise error.orig or error from error  # the driver's own, which the adapters know

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from alembic import op
 
+__all__ = ["down_revision", "revision", "upgrade"]
+
 revision = "0001"
 down_revision = None
 
