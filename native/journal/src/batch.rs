@@ -178,7 +178,13 @@ impl Batch {
         })
     }
 
-    fn chunk(&self, number: usize) -> Option<Arc<Chunk>> {
+    /// Nothing that is asked of the batch has to wait any more.
+    pub fn is_built(&self) -> bool {
+        let built = self.0.built.lock().unwrap_or_else(PoisonError::into_inner);
+        built.head.is_some()
+    }
+
+    pub(crate) fn chunk(&self, number: usize) -> Option<Arc<Chunk>> {
         if number >= self.0.chunks.len() {
             return None;
         }

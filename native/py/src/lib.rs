@@ -2,8 +2,11 @@
 
 use pyo3::prelude::*;
 
+mod arrow;
+mod journal;
 mod json;
 mod merkle;
+mod objects;
 
 /// Bytes up to which work is not worth releasing the GIL for.
 const BYTES_ATTACHED_MAX: usize = 4096;
@@ -17,23 +20,14 @@ fn detached<T: Send>(py: Python<'_>, bytes: usize, work: impl Send + FnOnce() ->
     }
 }
 
-/// The journal's names, until its binding is registered.
-mod journal {
+/// The replay's name, until its binding is registered.
+mod replay {
     use pyo3::prelude::*;
 
-    #[pyclass(frozen)]
-    struct Requests;
-    #[pyclass(frozen)]
-    struct Batch;
-    #[pyclass(frozen)]
-    struct Journal;
     #[pyclass(frozen)]
     struct Replay;
 
     pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add_class::<Requests>()?;
-        module.add_class::<Batch>()?;
-        module.add_class::<Journal>()?;
         module.add_class::<Replay>()
     }
 }
@@ -43,5 +37,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
     json::register(module)?;
     merkle::register(module)?;
-    journal::register(module)
+    journal::register(module)?;
+    replay::register(module)
 }
