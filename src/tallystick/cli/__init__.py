@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tallystick.cli.accounts import account
+from tallystick.cli.demo import demo
 from tallystick.cli.exports import export
 from tallystick.cli.imports import import_
 from tallystick.cli.ledgers import init, ledger, seal
@@ -40,7 +41,7 @@ def main() -> None:
 
 
 for command in (
-    account, balance, bundle, completion, doctor, entries, export, import_, init, ledger, policy, receipt, record,
+    account, balance, bundle, completion, demo, doctor, entries, export, import_, init, ledger, policy, receipt, record,
     seal, statement, trial_balance, verify,
 ):  # fmt: skip
     main.add_command(command)
