@@ -1,0 +1,42 @@
+"""Bodies as an auditor gets them, read one at a time.
+
+    bodies/<N>.jsonl   256 lines; line i is the body of entry 256 N + i: the JSON array of its parts, `[]` for genesis,
+                       key and seal. N as in tile paths: 000, 001, … x001/x234/067
+
+A single file with a line for every entry does as well. Each line ends with a newline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tallystick_verify.entry import MAX_BODY_BYTES
+from tallystick_verify.errors import Malformed
+from tallystick_verify.merkle import TILE_WIDTH, tile_number
+from tallystick_verify.source import LineSource
+
+__all__ = ["read_bodies", "read_body_file"]
+
+
+def read_bodies(source: LineSource, folder: str, size: int) -> Iterator[bytes | None]:
+    """The bodies of a ledger of `size` entries from the files under `folder` ("" or "…/"); None for each absent one."""
+    for number in range(0, size, TILE_WIDTH):
+        count = min(TILE_WIDTH, size - number)
+        lines = source.lines(f"{folder}{tile_number(number // TILE_WIDTH)}.jsonl", MAX_BODY_BYTES)
+        yield from [None] * count if lines is None else _exactly(count, lines, number)
+
+
+def read_body_file(source: LineSource, path: str, size: int) -> Iterator[bytes | None]:
+    """The same from one file with a line for every entry."""
+    lines = source.lines(path, MAX_BODY_BYTES)
+    return iter([None] * size) if lines is None else _exactly(size, lines, 0)
+
+
+def _exactly(count: int, lines: Iterator[bytes], first: int) -> Iterator[bytes]:
+    found = 0
+    for found, line in enumerate(lines, start=1):
+        if found > count:
+            raise Malformed("more bodies than entries", step=10, seq=first + count)
+        yield line
+    if found < count:
+        raise Malformed("fewer bodies than entries", step=10, seq=first + found, expected=count, found=found)
