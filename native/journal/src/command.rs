@@ -137,6 +137,16 @@ impl Requests {
         }
     }
 
+    /// As `json`, of a text that the caller never saw: positions in it would say nothing.
+    pub fn written(&mut self, payload: &[u8]) {
+        let first = self.commands.len();
+        self.parse(payload, true, None);
+        self.commands[first..]
+            .iter_mut()
+            .filter_map(|command| command.refusal.as_mut())
+            .for_each(|refusal| refusal.position = None);
+    }
+
     /// A command that could not even be written as JSON.
     pub fn malformed(&mut self, message: &str) {
         self.refuse(Box::new(Refusal::new(Code::Malformed, message)));
@@ -517,12 +527,15 @@ impl<'p> Parser<'_, 'p> {
         let mut members = Vec::new();
         while let Some(key) = self.reader.key()? {
             if members.len() == MEMBERS_MAX {
-                return Err(self.bad("overdraft", "at most 64 members", "more", start));
+                return Err(self.bad("overdraft", "1 to 64 members", "more", start));
             }
             let Some(asset) = self.requests.assets.intern(&key, |text| value::asset(text).is_some()) else {
                 return Err(self.bad("overdraft", "CODE/SCALE", &key, start));
             };
             members.push((asset, self.amount(|| format!("overdraft/{key}"))?));
+        }
+        if members.is_empty() {
+            return Err(self.bad("overdraft", "1 to 64 members", "none", start));
         }
         let assets = &self.requests.assets;
         members.sort_unstable_by(|left, right| assets.get(left.0).cmp(assets.get(right.0)));

@@ -296,7 +296,7 @@ impl Journal {
                     match piece {
                         Piece::Json(text) => parsed.json(text),
                         Piece::Ndjson(text) => parsed.ndjson(text),
-                        Piece::Written(text) => parsed.json(text),
+                        Piece::Written(text) => parsed.written(text),
                         Piece::Malformed(message) => parsed.malformed(message),
                     }
                 }

@@ -140,7 +140,10 @@ class Journal:
         """Forget everything and start at a head (None: before genesis)."""
 
     def parse(self, requests: Sequence[tuple[str, Format, Any]]) -> Requests:
-        """(by, format, payload). Never raises for a bad command: that command is refused as `malformed`.
+        """(by, format, payload). Never raises for a bad command: that command is refused as `malformed`. `ValueError` for a
+        `by` without its form and for a table with a wrong column; `TypeError` for a payload that is no bytes.
+
+        A text that is not strict JSON (a whole payload, or one line of NDJSON) is one malformed command.
 
         json: an object or an array of objects. ndjson: one object a line, empty lines skipped. objects: a sequence of
         dicts. arrow: anything with `__arrow_c_stream__`, columns named like the members of a one-leg transaction.
@@ -154,10 +157,11 @@ class Journal:
         accounts: Sequence[str],
         definitions: Sequence[tuple[str, bytes]],
         balances: Sequence[tuple[str, str, str, str, str, str]],
-        targets: Sequence[tuple[str, int, bytes, bytes]],
+        targets: Sequence[str],
+        entries: Sequence[tuple[str, int, bytes, bytes]],
         remainders: Sequence[tuple[str, str, Sequence[int], int | None]],
     ) -> tuple[list[str], list[str]]:
-        """State of `accounts` and of target entries (id, seq, stub, body); an id asked for and not given does not exist.
+        """State of `accounts` and of the entries (id, seq, stub, body) of `targets`; a target not given does not exist.
 
         Returns what is missing now: the accounts of the targets' legs.
         """
@@ -170,6 +174,9 @@ class Journal:
         existing: Sequence[tuple[str, int, bytes, bytes, bytes]] = (),
     ) -> Batch:
         """Apply commands at `now` (microseconds). `seed` (32 unpredictable bytes, used once) gives the salts.
+
+        `RuntimeError` if something `missing` was not loaded; `IntegrityViolation` if a stored row contradicts itself;
+        after either the journal is as it was.
 
         `existing`: (id, seq, stub, body, hash) of entries whose id occurs in `requests`, after an `IdExists`.
         """
