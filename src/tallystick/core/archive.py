@@ -50,8 +50,9 @@ def read_zip(data: bytes, bytes_max: int = BYTES_MAX) -> dict[str, bytes]:
             if len(entries) > _FILES_MAX:
                 raise Malformed("a zip has too many files", expected=f"at most {_FILES_MAX}", found=len(entries))
             for entry in entries:
-                files[_checked(entry, files)] = content = _read(archive, entry, left)
-                left -= len(content)
+                path = _checked(entry, files)
+                files[path] = _read(archive, entry, left)
+                left -= len(files[path])
     # NotImplementedError: a version or method that zipfile does not know; RuntimeError: encrypted.
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, OverflowError) as error:
         raise Malformed("not a zip file that can be read", found=str(error)) from None

@@ -30,7 +30,7 @@ from tallystick.core.checkpoint import Checkpoint, check_name
 from tallystick.core.digest import DIGEST_BYTES, Digest, LeafIndex, TreeSize, parse_decimal, parse_hex_digest
 from tallystick.core.encoding import canonical, members, parse_canonical
 from tallystick.core.merkle import EMPTY_FRONTIER
-from tallystick.core.note import Note, open_note
+from tallystick.core.note import Note
 from tallystick.core.policy import AcceptedCheckpoint, Policy
 from tallystick.core.receipt import Assurance, VerifiedReceipt, assurance_of, verify_receipt
 from tallystick.core.stub import entry_hash
@@ -282,11 +282,10 @@ def _open_manifest(files: Mapping[str, bytes]) -> Manifest:
 
 def _open_earlier(files: Mapping[str, bytes], manifest: Manifest, policy: Policy) -> dict[TreeSize, Checkpoint]:
     """Earlier checkpoints by size, signed by the log; whether a quorum had seen them is not asked."""
-    keys = [log.key for log in policy.logs if log.key.name == manifest.ledger]
     earlier = {}
     for path in manifest.files:
         if match := _EARLIER.fullmatch(path):
-            checkpoint = Checkpoint.parse(open_note(files[path], keys).text)
+            checkpoint = Checkpoint.parse(policy.open_signed(files[path]).text)
             size = TreeSize(parse_decimal(match[1], "tree size"))
             if (checkpoint.origin, checkpoint.size) != (manifest.ledger, size):
                 raise BundleBroken(

@@ -25,6 +25,7 @@ one that it knows; a failing signature by a known key refuses the whole note. Th
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import InitVar, dataclass
 from enum import IntEnum
@@ -56,6 +57,7 @@ __all__ = [
 SIGNATURES_MAX: Final = 100  # C2SP signed-note: at least 16 must be accepted
 _NOTE_BYTES_MAX: Final = 1 << 20
 _KEY_ID_BYTES: Final = 4
+_CONTROL: Final = re.compile(rb"[\x00-\x09\x0b-\x1f]")  # all below U+0020 but LF
 _DASH: Final = "\N{EM DASH} "
 
 
@@ -210,9 +212,8 @@ class Note:
             decoded = raw.decode()
         except UnicodeDecodeError as error:
             raise Malformed("a note is not UTF-8", position=error.start) from None
-        control = next((i for i, octet in enumerate(raw) if octet < 0x20 and octet != 0x0A), None)
-        if control is not None:
-            raise Malformed("a note contains a control character", position=control)
+        if control := _CONTROL.search(raw):
+            raise Malformed("a note contains a control character", position=control.start())
         text, blank, signatures = decoded.rpartition("\n\n")  # the last empty line
         if not blank or not signatures.endswith("\n"):
             raise Malformed("a note has no signatures", expected="text, an empty line, signature lines")

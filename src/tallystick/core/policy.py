@@ -137,38 +137,45 @@ class Policy:
         lines += [_line("group", group.name, str(group.threshold), *group.members) for group in self.groups]
         return "".join([*lines, _line("quorum", self.quorum)]).encode("utf-8", "surrogateescape")
 
-    def accept(self, raw: bytes) -> AcceptedCheckpoint:
-        """Verify a signed checkpoint; `PolicyUnmet` names the signatures that are missing.
+    def open_signed(self, raw: bytes) -> VerifiedNote:
+        """Verify that a trusted log has signed a checkpoint, whoever else has; steps 1 to 4 of `accept`.
 
         1. The note and the checkpoint in it are of their formats.
         2. The origin is that of a trusted log.
         3. Every signature by a key of that log or of a known witness verifies (note.py).
         4. A key of the log has signed.
-        5. The quorum is reached.
         """
         # 1.
-        checkpoint = Checkpoint.parse(Note.parse(raw).text)
+        origin = Checkpoint.parse(Note.parse(raw).text).origin
         # 2.
-        logs = [log.key for log in self.logs if log.key.name == checkpoint.origin]
+        logs = self._log_keys(origin)
         if not logs:
-            raise PolicyUnmet(
-                "the policy does not trust this log",
-                expected=sorted({log.key.name for log in self.logs}),
-                found=checkpoint.origin,
-            )
+            trusted = sorted({log.key.name for log in self.logs})
+            raise PolicyUnmet("the policy does not trust this log", expected=trusted, found=origin)
+        unsigned = PolicyUnmet(
+            "the log has not signed this checkpoint",
+            origin=origin,
+            missing=[f"{key.name}+{key.key_id.hex()}" for key in logs],
+        )
         # 3. A key may be a log's and a witness's at once.
         try:
             note = open_note(raw, list(dict.fromkeys([*logs, *(witness.key for witness in self.witnesses)])))
-        except NotSigned as error:
-            raise PolicyUnmet("the log has not signed this checkpoint", origin=checkpoint.origin) from error
+        except NotSigned:
+            raise unsigned from None
         # 4.
-        signed = {signature.key for signature in note.signatures}
-        if signed.isdisjoint(logs):
-            raise PolicyUnmet(
-                "the log has not signed this checkpoint",
-                origin=checkpoint.origin,
-                missing=[f"{key.name}+{key.key_id.hex()}" for key in logs],
-            )
+        if not any(signature.key in logs for signature in note.signatures):
+            raise unsigned
+        return note
+
+    def accept(self, raw: bytes) -> AcceptedCheckpoint:
+        """Verify a signed checkpoint; `PolicyUnmet` names the signatures that are missing.
+
+        1. to 4. A trusted log has signed, and every known signature verifies (`open_signed`).
+        5. The quorum is reached.
+        """
+        # 1. to 4.
+        note = self.open_signed(raw)
+        checkpoint = Checkpoint.parse(note.text)
         # 5.
         times: dict[VerifierKey, Seconds] = {}
         for signature in note.signatures:
@@ -184,10 +191,13 @@ class Policy:
                 missing=missing,
                 found=sorted(witnesses),
             )
+        signed = {signature.key for signature in note.signatures}
+        logs = tuple(key for key in self._log_keys(checkpoint.origin) if key in signed)
         outside = tuple(w.name for w in self.witnesses if w.name in witnesses and w.key.name != checkpoint.origin)
-        return AcceptedCheckpoint(
-            checkpoint, note, tuple(key for key in logs if key in signed), witnesses, outside, _ACCEPTED
-        )
+        return AcceptedCheckpoint(checkpoint, note, logs, witnesses, outside, _ACCEPTED)
+
+    def _log_keys(self, origin: str) -> list[VerifierKey]:
+        return [log.key for log in self.logs if log.key.name == origin]
 
     def _missing(self, witnesses: Mapping[str, Seconds]) -> str:
         """What the quorum still lacks, in words; empty if nothing."""
