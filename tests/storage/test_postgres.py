@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -9,9 +11,10 @@ import pytest
 from journals import Writing, begun, transfer
 from servers import PASSWORD, PostgresDatabase, PostgresServer, new_database
 
-from tallystick.errors import Misconfigured, RetryLater
+from tallystick.errors import IntegrityViolation, Misconfigured, RetryLater, TallystickError
 from tallystick.storage.ports import Finding, HeadMoved, IdExists, LedgerStore
 from tallystick.storage.postgres import PostgresStores
+from tallystick.storage.postgres_pool import named_errors
 
 ORIGIN = "bank.example/ledger"
 Opened = Callable[[str], PostgresStores]
@@ -193,9 +196,8 @@ def test_a_row_beyond_the_head_is_no_faster_writer(store: LedgerStore, postgres_
     postgres_database.execute("INSERT INTO tallystick.entry VALUES (1, 1, NULL, '{}', '', '\\x00')")
     for count in (1, 200):
         writing = Writing(store)
-        with pytest.raises(Exception, match="rows stand beyond the head") as caught:
+        with pytest.raises(IntegrityViolation, match="rows stand beyond the head"):
             store.commit(writing.apply(*(transfer(f"{count}-{i}") for i in range(count))))
-        assert type(caught.value).__name__ == "IntegrityViolation"
 
 
 def test_an_id_of_a_row_that_somebody_inserted_exists(store: LedgerStore, postgres_database: PostgresDatabase) -> None:
@@ -337,3 +339,36 @@ def test_a_connection_string_is_not_repeated_in_errors(opened: Opened, dsn: str)
     with pytest.raises((Misconfigured, RetryLater)) as caught:
         opened(f"{dsn} password=hunter2").ledgers()
     assert "hunter2" not in str(caught.value)
+
+
+def test_without_psycopg_the_line_to_install_it_is_given() -> None:
+    script = """
+import sys
+sys.modules["psycopg"] = None
+from tallystick.errors import Misconfigured
+try:
+    import tallystick.storage.postgres
+except Misconfigured as error:
+    print(error)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "pip install 'tallystick[postgres]'" in ran.stdout, ran.stderr
+
+
+@pytest.mark.parametrize(
+    "error, family",
+    [
+        (psycopg.errors.DiskFull, RetryLater),
+        (psycopg.errors.IoError, RetryLater),
+        (psycopg.errors.TooManyConnections, RetryLater),
+        (psycopg.errors.CannotConnectNow, RetryLater),
+        (psycopg.errors.DeadlockDetected, RetryLater),
+        (psycopg.errors.DataCorrupted, IntegrityViolation),
+        (psycopg.errors.UndefinedTable, Misconfigured),
+    ],
+)
+def test_what_the_database_says_is_named_for_what_to_do(
+    error: type[psycopg.Error], family: type[TallystickError]
+) -> None:
+    with pytest.raises(family, match="in its own words"), named_errors():
+        raise error("in its own words")
