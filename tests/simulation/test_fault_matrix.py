@@ -13,14 +13,13 @@ from random import Random
 import pytest
 from faults import FAULTS, Fault, Faults
 from histories import History
+from servers import PostgresServer
 from world import ORIGIN, Bench, World, memory_bench
 
 from tallystick.custody.ports import Signer
 from tallystick.storage.files import FileTileStore
 from tallystick.storage.postgres import PostgresStores
 from tallystick.storage.sqlite import SqliteStores
-
-from servers import PostgresServer
 
 ENTRIES = 270  # more than a full tile
 

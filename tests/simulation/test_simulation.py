@@ -6,10 +6,9 @@ import os
 from collections.abc import Sequence
 
 import pytest
+from world import simulate
 
 from tallystick.custody.ports import Signer
-
-from world import simulate
 
 SEEDS = os.environ.get("SIMULATION_SEEDS", "0-999")
 GROUP = 50

@@ -130,11 +130,8 @@ class Recorder:
         return head
 
     def _write(self, tickets: Sequence[_Ticket]) -> None:
-        tickets = [ticket for ticket in tickets if self._readable(ticket)]
-        if not tickets:
-            return
         try:
-            requests = self._journal.parse([ticket.request for ticket in tickets])
+            tickets, requests = self._parse(tickets)
             batch = self._store_requests(requests)
         except BaseException as error:
             for ticket in tickets:
@@ -147,15 +144,18 @@ class Recorder:
             ticket.recorded = Recorded(batch, first, count)
             first += count
 
-    def _readable(self, ticket: _Ticket) -> bool:
-        """A payload that has no commands at all (an Arrow table of another schema) is its own caller's error alone."""
-        if ticket.request[1] != "arrow":
-            return True
+    def _parse(self, tickets: Sequence[_Ticket]) -> tuple[Sequence[_Ticket], Requests]:
+        """A request that holds no commands at all (a bad `by`, a table of another schema) is its caller's error alone."""
         try:
-            self._journal.parse([ticket.request])
-        except (TypeError, ValueError) as error:
-            ticket.error = Rejected(f"not a table of transactions: {error}", next_step="See docs/how-to/record.md.")
-        return ticket.error is None
+            return tickets, self._journal.parse([ticket.request for ticket in tickets])
+        except (TypeError, ValueError):
+            for ticket in tickets:
+                try:
+                    self._journal.parse([ticket.request])
+                except (TypeError, ValueError) as error:
+                    ticket.error = Rejected(f"not a request: {error}", next_step="See docs/how-to/record.md.")
+            sound = [ticket for ticket in tickets if ticket.error is None]
+            return sound, self._journal.parse([ticket.request for ticket in sound])
 
     def _store_requests(self, requests: Requests) -> Batch:
         existing: list[EntryRow] = []
@@ -192,6 +192,7 @@ class Recorder:
                     (b.account, b.asset, str(b.debits), str(b.credits), str(b.pending_debits), str(b.pending_credits))
                     for b in self._store.balances(accounts)
                 ],
+                targets,
                 [(str(row.id), row.seq, row.stub, row.body) for row in self._store.by_id(targets)],
                 [(r.id, r.kind, r.remaining, r.expires) for r in self._store.remainders(targets)],
             )
