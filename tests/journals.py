@@ -53,6 +53,7 @@ class Writing:
                     (r.account, r.asset, str(r.debits), str(r.credits), str(r.pending_debits), str(r.pending_credits))
                     for r in rows
                 ],
+                targets,
                 [(row.id or "", row.seq, row.stub, row.body) for row in self.store.by_id(targets)],
                 [(r.id, r.kind, r.remaining, r.expires) for r in self.store.remainders(targets)],
             )

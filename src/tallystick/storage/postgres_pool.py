@@ -53,6 +53,12 @@ def named_errors() -> Iterator[None]:
         raise IntegrityViolation(
             f"the database found its own pages damaged: {_words(error)}", next_step="Stop writing; keep the files."
         ) from error
+    except psycopg.IntegrityError as error:
+        raise IntegrityViolation(
+            f"rows contradict each other: {_words(error)}",
+            next_step="Stop writing and run `tallystick verify`.",
+            found=error.diag.message_detail,
+        ) from error
     except psycopg.errors.ReadOnlySqlTransaction as error:
         raise RetryLater(
             f"the database is read-only: {_words(error)}", next_step="Connect to the primary server."
