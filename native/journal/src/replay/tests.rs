@@ -1,0 +1,4 @@
+mod destroyed;
+mod ledger;
+mod mutations;
+mod vectors;
