@@ -365,7 +365,7 @@ pub(crate) fn expires(plan: &Plan, entry: &Planned) -> Option<u64> {
     more.expires.map(|moment| moment.at)
 }
 
-fn totals(totals: impl Iterator<Item = u128>) -> String {
+pub(crate) fn totals(totals: impl Iterator<Item = u128>) -> String {
     let mut out = vec![b'['];
     for (index, total) in totals.enumerate() {
         out.extend_from_slice(if index == 0 { b"\"" } else { b",\"" });
