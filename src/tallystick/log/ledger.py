@@ -38,7 +38,7 @@ class Ledger:
         signers: Sequence[Signer] | None = None,
     ) -> None:
         self._store, self._policy = store, policy
-        self._projections = Projections(store)
+        self._projections = Projections(store, write=signers is not None)
         self._queries = Queries(store, self._projections)
         self._publisher = Publisher(store, tile_store, policy)
         self._receipts = Receipts(store, tile_store, policy)
@@ -86,6 +86,10 @@ class Ledger:
     def publish(self) -> Published | None:
         """Publish what is sealed as tiles; None if nothing is."""
         return self._publisher.publish()
+
+    def follow(self) -> int:
+        """Bring the reading tables up to date, so that readers need not; how many entries they show."""
+        return self._projections.follow()
 
     def rebuild(self) -> int:
         """Derive the reading tables again; how many entries they show."""

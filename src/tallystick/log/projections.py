@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from tallystick.errors import IntegrityViolation
 from tallystick.storage.ports import EntryRow, HeadMoved, LedgerStore, searchable
 
-__all__ = ["ProjectionContradicts", "Projections", "Values", "effective_us", "values_of"]
+__all__ = ["ProjectionContradicts", "Projections", "Seen", "Values", "effective_us", "values_of"]
 
 NAME = "reading"
 TABLES = ("posting", "metadata")
@@ -44,14 +45,48 @@ def effective_us(stub: Values, values: Values) -> int:
     return int(moment.replace(microsecond=0).timestamp()) * 1_000_000 + moment.microsecond
 
 
-class Projections:
-    """The reading tables of one ledger."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What there is to read: the tables' rows with seq < `position`, and the rows of all later entries."""
 
-    def __init__(self, store: LedgerStore) -> None:
-        self._store = store
+    position: int
+    postings: tuple[tuple[Any, ...], ...] = ()
+    metadata: tuple[tuple[Any, ...], ...] = ()
+
+
+class Projections:
+    """The reading tables of one ledger. Whoever may not `write` them derives what they do not show yet in memory."""
+
+    def __init__(self, store: LedgerStore, *, write: bool = True) -> None:
+        self._store, self._write = store, write
+
+    def seen(self) -> Seen:
+        """All that was recorded so far, as tables and rows."""
+        if self._write:
+            return Seen(self.follow())
+        position, end = self._gap()
+        postings: list[tuple[object, ...]] = []
+        metadata: list[tuple[object, ...]] = []
+        for rows in self._store.entries(position, end):
+            derived = self._derive(rows)
+            postings += derived["posting"]
+            metadata += derived["metadata"]
+        return Seen(position, tuple(postings), tuple(metadata))
 
     def follow(self) -> int:
         """Bring the tables up to the head; how many entries they show then."""
+        position, end = self._gap()
+        for rows in self._store.entries(position, end):
+            upto = rows[-1].seq + 1
+            try:
+                self._store.project(NAME, position, upto, self._derive(rows))
+            except HeadMoved:  # another process follows as well
+                return self.follow()
+            position = upto
+        return position
+
+    def _gap(self) -> tuple[int, int]:
+        """How many entries the tables show, and how many there are."""
         head = self._store.head()
         end = head.size if head else 0
         position = self._store.projected(NAME)
@@ -63,14 +98,7 @@ class Projections:
                 found=position,
                 next_step="The newest rows were cut off or the database was rolled back: run the audit.",
             )
-        for rows in self._store.entries(position, end):
-            upto = rows[-1].seq + 1
-            try:
-                self._store.project(NAME, position, upto, self._derive(rows))
-            except HeadMoved:  # another process follows as well
-                return self.follow()
-            position = upto
-        return position
+        return position, end
 
     def rebuild(self) -> int:
         """Empty the tables and derive them again."""

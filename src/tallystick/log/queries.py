@@ -5,7 +5,7 @@ A past balance is never computed twice: it is the balance that the last entry be
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import groupby
@@ -100,14 +100,17 @@ class Queries:
             for rows in self._store.entries(first, min(end or 1 << 62, head.size if head else 0)):
                 yield from map(Entry.of, rows)
             return
-        self._projections.follow()
+        seen = self._projections.seen()
         wanted: list[set[int]] = []
         if account is not None:
-            sql = "SELECT DISTINCT seq FROM {posting} AS p WHERE account = ?"
-            wanted.append({_int(seq) for (seq,) in self._store.query(sql, (account,))})
+            sql = "SELECT DISTINCT seq FROM {posting} AS p WHERE account = ? AND seq < ?"
+            found = {_int(seq) for (seq,) in self._store.query(sql, (account, seen.position))}
+            wanted.append(found | {row[2] for row in seen.postings if row[0] == account})
         if metadata is not None:
-            sql = "SELECT seq FROM {metadata} AS m WHERE key = ? AND value = ?"
-            wanted.append({_int(seq) for (seq,) in self._store.query(sql, (metadata[0], searchable(metadata[1])))})
+            pair = (metadata[0], searchable(metadata[1]))
+            sql = "SELECT seq FROM {metadata} AS m WHERE key = ? AND value = ? AND seq < ?"
+            found = {_int(seq) for (seq,) in self._store.query(sql, (*pair, seen.position))}
+            wanted.append(found | {row[2] for row in seen.metadata if row[:2] == pair})
         for seq in sorted(set.intersection(*wanted)):
             if first <= seq < (end or 1 << 62):
                 entry = self.entry(seq)
@@ -126,14 +129,13 @@ class Queries:
         if at_seq is None:
             found = self._store.balances([account])
         else:
-            self._projections.follow()
-            sql = (
-                "SELECT asset, MAX(seq) FROM {posting} AS p WHERE account = ? AND seq <= ? "
-                "GROUP BY asset ORDER BY asset"
-            )
+            seen = self._projections.seen()
+            sql = "SELECT asset, MAX(seq) FROM {posting} AS p WHERE account = ? AND seq <= ? AND seq < ? GROUP BY asset"
+            last = {str(name): _int(seq) for name, seq in self._store.query(sql, (account, at_seq, seen.position))}
+            last |= {row[1]: row[2] for row in seen.postings if row[0] == account and row[2] <= at_seq}
             found = []
-            for name, seq in self._store.query(sql, (account, at_seq)):
-                balance = self.entry(_int(seq)).balance(account, str(name))
+            for name, seq in sorted(last.items()):
+                balance = self.entry(seq).balance(account, name)
                 if balance is None:
                     raise IntegrityViolation(
                         "a balance part is missing or was destroyed",
@@ -149,10 +151,12 @@ class Queries:
 
         Pending totals are of recorded time only and stand as 0.
         """
-        self._projections.follow()
+        seen = self._projections.seen()
         totals: dict[str, list[int]] = {}
-        sql = "SELECT asset, debits, credits FROM {posting} AS p WHERE account = ? AND effective <= ?"
-        for name, debits, credits in self._store.query(sql, (account, effective)):
+        sql = "SELECT asset, debits, credits FROM {posting} AS p WHERE account = ? AND effective <= ? AND seq < ?"
+        rows = self._store.query(sql, (account, effective, seen.position))
+        rows += [(row[1], row[4], row[5]) for row in seen.postings if row[0] == account and row[3] <= effective]
+        for name, debits, credits in rows:
             total = totals.setdefault(str(name), [0, 0])
             total[0] += int(str(debits))
             total[1] += int(str(credits))
@@ -164,25 +168,29 @@ class Queries:
 
     def statement(self, account: str, asset: str, first: int = 0, end: int | None = None) -> Iterator[StatementLine]:
         """The account's lines in one asset, in order of sequence, each with the balance bound into its entry."""
-        self._projections.follow()
+        seen = self._projections.seen()
         position, end = first - 1, end or 1 << 62
         sql = (
             "SELECT seq, effective, debits, credits FROM {posting} AS p "
             "WHERE account = ? AND asset = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?"
         )
-        while page := self._store.query(sql, (account, asset, position, end, PAGE)):
-            for seq, effective, debits, credits in page:
-                entry = self.entry(_int(seq))
-                after = entry.balance(account, asset)
-                if after is None:
-                    raise IntegrityViolation(
-                        "a balance part is missing or was destroyed",
-                        ledger=self._store.origin,
-                        seq=seq,
-                        account=account,
-                    )
-                yield StatementLine(entry, _int(effective), int(str(debits)), int(str(credits)), after)
-                position = _int(seq)
+        while page := self._store.query(sql, (account, asset, position, min(end, seen.position), PAGE)):
+            for row in page:
+                yield self._line(account, asset, row)
+                position = _int(row[0])
+        for holder, name, *rest in seen.postings:
+            if (holder, name) == (account, asset) and first <= rest[0] < end:
+                yield self._line(account, asset, rest)
+
+    def _line(self, account: str, asset: str, row: Sequence[object]) -> StatementLine:
+        seq, effective, debits, credits = row
+        entry = self.entry(_int(seq))
+        after = entry.balance(account, asset)
+        if after is None:
+            raise IntegrityViolation(
+                "a balance part is missing or was destroyed", ledger=self._store.origin, seq=seq, account=account
+            )
+        return StatementLine(entry, _int(effective), int(str(debits)), int(str(credits)), after)
 
     def accounts(self, prefix: str = "") -> Iterator[tuple[str, bytes | None, list[BalanceRow]]]:
         """(name, definition or None, balances) of every account that was defined or used, in order of name."""
