@@ -11,7 +11,7 @@ from typing import Final
 
 from tallystick.core.checkpoint import Checkpoint
 from tallystick.core.digest import Seconds
-from tallystick.core.note import Note, SignatureType, VerifierKey, open_note, signed_message
+from tallystick.core.note import Note, SignatureType, VerifierKey, signed_message
 from tallystick.custody.ports import Algorithm, Signer
 from tallystick.errors import Misconfigured
 
@@ -34,15 +34,17 @@ def sign_checkpoint(signers: Sequence[Signer], checkpoint: Checkpoint, time: Sec
     What comes back from a signer is verified before it is given out (`SignatureRefused`): a key that does not fit its
     certificate, or a faulty device, must not publish a checkpoint that everybody refuses.
     """
-    keys = sorted(
-        ((verifier_key(signer, checkpoint.origin), signer) for signer in signers), key=lambda pair: pair[0].type
-    )
-    if not keys or keys[0][0].type is not SignatureType.ED25519:
-        raise Misconfigured("a checkpoint is signed by an Ed25519 key at least", origin=checkpoint.origin)
+    keys = [(verifier_key(signer, checkpoint.origin), signer) for signer in signers]
+    keys.sort(key=lambda pair: pair[0].type)
+    if not keys or keys[0][0].type is not SignatureType.ED25519 or len({key for key, _ in keys}) != len(keys):
+        raise Misconfigured(
+            "a checkpoint is signed by an Ed25519 key at least, and by no key twice", origin=checkpoint.origin
+        )
     text = checkpoint.format()
     lines = []
     for key, signer in keys:
         when = time if key.type.timestamped else None
-        lines.append(key.line(signer.sign(signed_message(key, text, when)), when))
-    raw = Note(text, tuple(lines)).format()
-    return open_note(raw, [key for key, _ in keys]).note.format()
+        line = key.line(signer.sign(signed_message(key, text, when)), when)
+        key.verify(text, line.body)
+        lines.append(line)
+    return Note(text, tuple(lines)).format()

@@ -93,22 +93,11 @@ def create_soft_key(path: Path, algorithm: Algorithm, passphrase: bytes | None =
 def load_soft_key(path: Path, passphrase: bytes | None = None) -> SoftKey:
     """The key in a file; `Misconfigured` when the file is not there, not private, or not such a key."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(path, "rb", opener=_without_following) as file:
+            _must_be_private(path, os.fstat(file.fileno()))
+            pem = file.read(_FILE_BYTES_MAX)
     except OSError as error:
         raise Misconfigured("a key file cannot be opened", path=str(path), found=error.strerror) from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise Misconfigured("a key file is not a plain file", path=str(path))
-        if status.st_uid not in {os.geteuid(), 0} or status.st_mode & 0o077:
-            raise Misconfigured(
-                "a key file can be read by others than its owner",
-                next_step="Make another key, then chmod 600 its file; this one may have been read",
-                path=str(path),
-                expected=f"{_MODE:04o}",
-                found=f"{stat.S_IMODE(status.st_mode):04o}, owner {status.st_uid}",
-            )
-        pem = file.read(_FILE_BYTES_MAX)
     try:
         key = load_pem_private_key(pem, passphrase)
     except (TypeError, ValueError) as error:  # TypeError: a passphrase missing, or given for nothing
@@ -117,3 +106,20 @@ def load_soft_key(path: Path, passphrase: bytes | None = None) -> SoftKey:
         found = type(key).__name__
         raise Misconfigured("not an Ed25519 or ML-DSA-44 key", path=str(path), found=found)
     return SoftKey(key)
+
+
+def _without_following(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # neither a link nor a pipe
+
+
+def _must_be_private(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise Misconfigured("a key file is not a plain file", path=str(path))
+    if status.st_uid not in {os.geteuid(), 0} or status.st_mode & 0o077:
+        raise Misconfigured(
+            "a key file can be read by others than its owner",
+            next_step="Make another key, then chmod 600 its file; this one may have been read",
+            path=str(path),
+            expected=f"{_MODE:04o}",
+            found=f"{stat.S_IMODE(status.st_mode):04o}, owner {status.st_uid}",
+        )
