@@ -149,7 +149,8 @@ def show(session: Session, name: str) -> None:
     if found is None:
         raise Rejected("no such account", account=name, next_step="`tallystick account list` shows all.")
     lines = [f"{name} ({found['state']})"]
-    lines += [f"  {key}: {value}" for key, value in (found["definition"] or {}).items() if key not in ("name", "state")]
+    stated = {key: value for key, value in (found["definition"] or {}).items() if key not in ("name", "state")}
+    lines += [f"  {key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in stated.items()]
     lines += [
         f"  {b['balance']} {b['asset']}  (debits {b['debits']}, credits {b['credits']})" for b in found["balances"]
     ]

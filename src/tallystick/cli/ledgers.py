@@ -136,6 +136,7 @@ def seal(session: Session, no_publish: bool) -> None:
     with session.ledger(write=True) as opened:
         sealed = opened.seal()
         published = None if no_publish else opened.publish()
+        opened.follow()  # readers find their tables up to date
     result = {
         "sealed": sealed.size if sealed else None,
         "batch": sealed.batch if sealed else None,
@@ -156,6 +157,16 @@ def publish(session: Session) -> None:
     result = {"published": published.size if published else None, "before": published.before if published else None}
     text = f"published {published.size} entries ({published.before} before)" if published else "nothing is sealed yet"
     session.show(result, text)
+
+
+@ledger.command()
+@options(ledger=True)
+@pass_session
+def rebuild(session: Session) -> None:
+    """Derive the reading tables (statements, metadata) again from the entries."""
+    with session.ledger(write=True) as opened:
+        shown = opened.rebuild()
+    session.show({"entries": shown}, f"the reading tables show {shown} entries")
 
 
 @ledger.command()

@@ -204,7 +204,7 @@ def _verify_receipt(session: Session, stem: Path, policy_file: Path | None) -> N
     )
     lines = [said, *(f"  {name}: {safe(json.dumps(value, ensure_ascii=False))}" for name, value in shown.items())]
     if result["hidden"]:
-        lines.append(f"  {result['hidden']} parts are not shown here")
+        lines.append(f"  parts that are not shown here: {result['hidden']}")
     session.show(result, "\n".join(lines))
 
 
