@@ -91,6 +91,13 @@ class Signer:
         return f"— {self.name} {base64.b64encode(self.key_id(key_type) + signature).decode()}\n".encode()
 
 
+def write(files: dict[str, bytes], folder: Path) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
 @dataclass
 class Entry:
     stub: bytes
@@ -130,7 +137,7 @@ class Ledger:
     # --- entries -----------------------------------------------------------------------------------------------------
 
     def add(self, kind: str, *parts: tuple[str, Any], body: Any = None, later: int = 1, **stub: Any) -> Entry:
-        """The next entry; `later` microseconds after the one before, members of the stub as given or as they should be."""
+        """The next entry, `later` microseconds after the one before; `stub` are members that shall be otherwise."""
         seq = len(self.entries)
         salted = [[hashlib.sha256(f"{seq} {i}".encode()).hexdigest()[:32], *part] for i, part in enumerate(parts)]
         entry = Entry(b"", salted)
@@ -231,9 +238,51 @@ class Ledger:
         lines.append(f"group all-of-them all log-pq {names}")
         return "\n".join([*lines, "quorum all-of-them", ""]).encode()
 
-    def files(self) -> dict[str, bytes]:
+    def relink(self, start: int = 1, **changed: Any) -> None:
+        """What whoever may write everywhere does after a change: number and chain the entries anew from `start` on."""
+        for seq in range(start, len(self.entries)):
+            members = json.loads(self.entries[seq].stub) | {"seq": seq, "prev": self.entries[seq - 1].leaf.hex()}
+            self.entries[seq].stub = canonical(members | changed)
+
+    def disclosure(self, seq: int, indexes: list[int] | None = None) -> bytes:
+        """Some parts with their paths, or all without."""
+        entry = self.entries[seq]
+        parts: list[dict[str, Any]] = []
+        for index in range(len(entry.parts)) if indexes is None else indexes:
+            part = entry.parts[index]
+            shown = {"hash": part} if isinstance(part, str) else {"part": canonical(part).decode()}
+            path = [one.hex() for one in path_of(index, entry.part_hashes, b"\x03")]
+            parts.append({"index": index, **shown} if indexes is None else {"index": index, "path": path, **shown})
+        return canonical({"parts": parts, "stub": entry.stub.decode(), "v": 1})
+
+    def proof(self, seq: int, extra: bytes = b"", checkpoint: bytes = b"") -> bytes:
+        lines = [b"c2sp.org/tlog-proof@v1"]
+        lines += [b"extra " + base64.b64encode(extra)] if extra else []
+        lines += [b"index %d" % seq, *(base64.b64encode(one) for one in path_of(seq, self.leaves)), b"", b""]
+        return b"\n".join(lines) + (checkpoint or self.checkpoint())
+
+    def bundle(self, kind: str = "ledger", *receipts: int) -> dict[str, bytes]:
+        """An evidence bundle: the whole ledger with its bodies, or receipts that show by and id."""
+        if kind == "ledger":
+            files = self.files()
+        else:
+            files = {"checkpoint": self.checkpoint(), "policy": self.policy()}
+            for seq in receipts:
+                files |= {
+                    f"entries/{seq}.json": self.disclosure(seq, [0, 1]),
+                    f"entries/{seq}.tlog-proof": self.proof(seq),
+                }
+        return self.with_manifest(files, kind)
+
+    def with_manifest(self, files: dict[str, bytes], kind: str = "ledger") -> dict[str, bytes]:
+        listed = {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items() if name != "manifest.json"}
+        about = {"kind": kind, "ledger": self.origin, "size": len(self.entries), "v": 1}
+        manifest = {"anchors": [], "cannot_show": ["Later entries."], "files": listed, **about}
+        return files | {"manifest.json": canonical(manifest)}
+
+    def files(self, checkpoint: bytes = b"") -> dict[str, bytes]:
         """Everything that is published, and the bodies."""
-        files = {"checkpoint": self.checkpoint(), "policy": self.policy()}
+        files = {"checkpoint": checkpoint or self.checkpoint(), "policy": self.policy()}
         hashes, level = self.leaves, 0
         while hashes:
             for number in range(0, len(hashes), 256):
@@ -250,11 +299,8 @@ class Ledger:
             files[f"bodies/{name}.jsonl"] = b"".join(canonical(entry.parts) + b"\n" for entry in some)
         return files
 
-    def write(self, folder: Path) -> Path:
-        for name, content in self.files().items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(content)
-        return folder
+    def write(self, folder: Path, checkpoint: bytes = b"") -> Path:
+        return write(self.files(checkpoint), folder)
 
 
 def small_ledger(**more: Any) -> Ledger:

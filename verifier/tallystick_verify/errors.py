@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
 __all__ = ["Configuration", "Incomplete", "Malformed", "Tampering", "Usage", "VerificationError"]
@@ -46,7 +47,9 @@ class VerificationError(Exception):
 
 
 def shown(value: object) -> str:
-    """A fact as text; bytes as hex."""
+    """A fact as text: bytes as hex, a JSON value as JSON."""
+    if isinstance(value, (dict, list, tuple)):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return value.hex() if isinstance(value, bytes) else str(value)
 
 

@@ -18,7 +18,7 @@ class Step:
 
     number: int
     title: str
-    outcome: str = "not reached"
+    outcome: str = "not finished"
     detail: str = ""
 
 
@@ -122,7 +122,10 @@ class Report:
             lines += ["", f"{self.failure.message}:"]
             lines += [f"     {name}: {shown(value)}" for name, value in self.failure.facts.items()]
         lines += ["", f"verdict: {self.verdict}", f"depth: {self.depth}"]
-        lines += ["not checked:" if self.unchecked else "not checked: nothing is left that this depth could check"]
+        if self.exit_code == 1:
+            lines.append("not checked: whatever comes after the record named above")
+        else:
+            lines.append("not checked:" if self.unchecked else "not checked: nothing")
         lines += [f"  - {open_.what}" + (" (REQUIRED)" if open_.required else "") for open_ in self.unchecked]
         return "\n".join(lines) + "\n"
 

@@ -34,7 +34,7 @@ from typing import Any
 from tallystick_verify.entry import BODY_IN_STUB, Part, Stub
 from tallystick_verify.errors import Violation
 from tallystick_verify.parts import FORMS, Groups, arrange, check_balance
-from tallystick_verify.totals import TOTAL_LIMIT, Recorded, Totals, micros
+from tallystick_verify.totals import TOTAL_LIMIT, Recorded, Totals, available, micros
 
 __all__ = ["Book", "Violation"]
 
@@ -439,22 +439,11 @@ class Book:
             facts.update(asset=asset, expected=scales[code], found=scale)
             self._refuse("asset_scale_conflict", "the asset has another scale in this ledger", **facts)
 
-    def _available(self, side: str, account: str, asset: str, totals: Totals) -> tuple[int, bool]:
-        """What one side of the account may still take, and whether the account is limited on that side."""
-        definition = self.definitions.get(account, {})
-        if side == "debit":
-            free = totals.credits - totals.debits - totals.pending_debits
-            limited = definition.get("limit") == "debits_must_not_exceed_credits"
-        else:
-            free = totals.debits - totals.credits - totals.pending_credits
-            limited = definition.get("limit") == "credits_must_not_exceed_debits"
-        return free + (int(definition.get("overdraft", {}).get(asset, "0")) if limited else 0), limited
-
     def _balancing(self, number: int, leg: dict[str, Any], debit: Totals, credit: Totals) -> None:
         moves = int(leg["requested"])
         for side, totals in (("debit", debit), ("credit", credit)):
             if leg["balancing"] in (side, "both"):
-                moves = min(moves, self._available(side, leg[side], leg["asset"], totals)[0])
+                moves = min(moves, available(side, self.definitions.get(leg[side], {}), leg["asset"], totals)[0])
         if moves <= 0:
             self._refuse("nothing_available", "nothing is available to a balancing leg", leg=number, available=moves)
         if moves != int(leg["amount"]):
@@ -467,9 +456,10 @@ class Book:
             )
 
     def _limit(self, account: str, asset: str, before: Totals, after: Totals) -> None:
+        definition = self.definitions.get(account, {})
         for side in ("debit", "credit"):
-            had, limited = self._available(side, account, asset, before)
-            has, _ = self._available(side, account, asset, after)
+            had, limited = available(side, definition, asset, before)
+            has, _ = available(side, definition, asset, after)
             if limited and has < 0 and has < had:
                 facts = {"account": account, "asset": asset, "needed": had - has, "available": had}
                 self._refuse("insufficient_funds", "more than the account's limit allows", **facts)

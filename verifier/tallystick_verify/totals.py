@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-__all__ = ["TOTAL_LIMIT", "Recorded", "Totals", "micros"]
+__all__ = ["TOTAL_LIMIT", "Recorded", "Totals", "available", "micros"]
 
 TOTAL_LIMIT = 2**127
 
@@ -58,3 +59,14 @@ def micros(time: str) -> int:
     moment = datetime.fromisoformat(whole).replace(tzinfo=UTC)
     seconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
     return seconds * 1_000_000 + int(fraction.ljust(6, "0"))
+
+
+def available(side: str, definition: dict[str, Any], asset: str, totals: Totals) -> tuple[int, bool]:
+    """What one side of an account may still take, and whether the account is limited on that side."""
+    if side == "debit":
+        free = totals.credits - totals.debits - totals.pending_debits
+        limited = definition.get("limit") == "debits_must_not_exceed_credits"
+    else:
+        free = totals.debits - totals.credits - totals.pending_credits
+        limited = definition.get("limit") == "credits_must_not_exceed_debits"
+    return free + (int(definition.get("overdraft", {}).get(asset, "0")) if limited else 0), limited
