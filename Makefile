@@ -37,7 +37,7 @@ check: lint ## all linters and the fast tests (< 3 minutes)
 	$(PY) -m pytest -q -n $(JOBS) -m "not slow"
 
 .PHONY: test
-test: build postgresql ## the whole suite, Rust and Python
+test: build postgresql hledger ## the whole suite, Rust and Python
 	$(call cargo,test) --release --workspace --exclude tallystick-py
 	$(PY) -m pytest -n $(JOBS)
 
@@ -141,3 +141,10 @@ postgresql:
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; \
 	else echo "PostgreSQL 15 or later is needed for the tests: sudo apt-get install postgresql" >&2; exit 78; fi
+
+.PHONY: hledger
+hledger: # reads what we export
+	@if command -v hledger >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends hledger; \
+	else echo "hledger is needed for the tests: sudo apt-get install hledger" >&2; exit 78; fi
