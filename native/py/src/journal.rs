@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::{arrow, objects};
 
-type HeadTuple<'py> = (u64, Bound<'py, PyBytes>, u64, u64, u64, Option<u64>);
+pub(crate) type HeadTuple<'py> = (u64, Bound<'py, PyBytes>, u64, u64, u64, Option<u64>);
 
 fn raised(fault: Fault) -> PyErr {
     match fault {

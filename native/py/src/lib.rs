@@ -7,6 +7,7 @@ mod journal;
 mod json;
 mod merkle;
 mod objects;
+mod replay;
 
 /// Bytes up to which work is not worth releasing the GIL for.
 const BYTES_ATTACHED_MAX: usize = 4096;
@@ -17,18 +18,6 @@ fn detached<T: Send>(py: Python<'_>, bytes: usize, work: impl Send + FnOnce() ->
         py.detach(work)
     } else {
         work()
-    }
-}
-
-/// The replay's name, until its binding is registered.
-mod replay {
-    use pyo3::prelude::*;
-
-    #[pyclass(frozen)]
-    struct Replay;
-
-    pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add_class::<Replay>()
     }
 }
 

@@ -208,13 +208,28 @@ class Replay:
 
     def head(self) -> tuple[int, bytes, int, int, int, int | None]: ...
     def balances(self) -> list[tuple[str, str, str, str, str, str]]:
-        """Sorted by (account, asset) in byte order."""
+        """Those that are known, sorted by (account, asset) in byte order."""
 
-    def definitions(self) -> list[tuple[str, str]]: ...
-    def remainders(self) -> list[tuple[str, str, str, int | None, int]]: ...
-    def assets(self) -> list[tuple[str, int]]: ...
+    def unknown(self) -> list[tuple[str, str]]:
+        """(account, asset) of balances that destroyed parts leave unknown: no entry has stated them since."""
+
+    def definitions(self) -> list[tuple[str, str]]:
+        """Sorted by name in byte order."""
+
+    def remainders(self) -> list[tuple[str, str, str, int | None, int]]:
+        """In order of the entries."""
+
+    def assets(self) -> list[tuple[str, int]]:
+        """Sorted by code in byte order."""
+
     def destroyed(self) -> list[tuple[int, int]]:
         """(seq, part) of parts that were destroyed; what they held is carried forward from the other parts if possible."""
+
+    def obscured(self) -> list[Literal["balance", "account", "remainder", "asset", "head"]]:
+        """Tables that may hold more than is derived here, for destroyed parts hide even which rows they concern.
+
+        What is derived must still be there. Of `head` it is `closed_before` that is not known.
+        """
 
 # --- sqlite: the only SQLite library of the process (docs/adr/0003)
 

@@ -1,0 +1,110 @@
+use std::sync::Mutex;
+
+use ::journal::{Contradiction, StoredRow};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
+use pyo3::types::PyBytes;
+
+use crate::journal::HeadTuple;
+
+pyo3::create_exception!(
+    tallystick.kernels,
+    ReplayError,
+    PyValueError,
+    "`args` = (what, seq, column, expected, found): the first entry that contradicts itself or the entries before it."
+);
+
+fn raised(contradiction: Contradiction) -> PyErr {
+    let Contradiction { what, seq, column, expected, found } = contradiction;
+    ReplayError::new_err((what, seq, column, expected, found))
+}
+
+type BalanceTuple = (String, String, String, String, String, String);
+type RemainderTuple = (String, &'static str, String, Option<u64>, u64);
+type RowTuple = (i64, Option<PyBackedStr>, PyBackedBytes, PyBackedBytes, PyBackedBytes);
+
+/// Re-derives from stored rows what they must amount to: the other half of `Journal`, for the audit.
+#[pyclass(frozen, module = "tallystick.kernels")]
+struct Replay(Mutex<::journal::Replay>);
+
+impl Replay {
+    /// With the GIL released.
+    fn with<T: Send>(&self, py: Python<'_>, look: impl Send + FnOnce(&mut ::journal::Replay) -> T) -> PyResult<T> {
+        py.detach(|| match self.0.lock() {
+            Ok(mut replay) => Ok(look(&mut replay)),
+            Err(_) => Err(PyRuntimeError::new_err("an earlier call to this replay failed")),
+        })
+    }
+}
+
+#[pymethods]
+impl Replay {
+    #[new]
+    fn new(ledger: &str) -> Self {
+        Replay(Mutex::new(::journal::Replay::new(ledger)))
+    }
+
+    /// (seq, id, stub, body, hash), in order; returns the leaf hashes computed from the stubs.
+    fn feed<'py>(&self, py: Python<'py>, rows: Vec<RowTuple>) -> PyResult<Bound<'py, PyBytes>> {
+        let stored: Vec<StoredRow<'_>> = rows
+            .iter()
+            .map(|(seq, id, stub, body, hash)| StoredRow { seq: *seq, id: id.as_deref(), stub, body, hash })
+            .collect();
+        let hashes = self.with(py, |replay| replay.feed(&stored))?.map_err(raised)?;
+        Ok(PyBytes::new(py, hashes.as_flattened()))
+    }
+
+    fn head<'py>(&self, py: Python<'py>) -> PyResult<HeadTuple<'py>> {
+        let head = self.with(py, |replay| replay.head())?;
+        Ok((head.size, PyBytes::new(py, &head.hash), head.at, head.batch, head.batch_first, head.closed_before))
+    }
+
+    fn balances(&self, py: Python<'_>) -> PyResult<Vec<BalanceTuple>> {
+        self.with(py, |replay| {
+            let rows = replay.balances().into_iter().map(|row| {
+                let balance = row.balance;
+                let totals = [balance.debits, balance.credits, balance.pending_debits, balance.pending_credits];
+                let [debits, credits, pending_debits, pending_credits] = totals.map(|total| total.to_string());
+                (row.account.into(), row.asset.into(), debits, credits, pending_debits, pending_credits)
+            });
+            rows.collect()
+        })
+    }
+
+    fn unknown(&self, py: Python<'_>) -> PyResult<Vec<(String, String)>> {
+        self.with(py, |replay| owned(replay.unknown()))
+    }
+
+    fn definitions(&self, py: Python<'_>) -> PyResult<Vec<(String, String)>> {
+        self.with(py, |replay| owned(replay.definitions()))
+    }
+
+    fn remainders(&self, py: Python<'_>) -> PyResult<Vec<RemainderTuple>> {
+        self.with(py, |replay| {
+            let rows = replay.remainders().into_iter();
+            rows.map(|row| (row.id, row.kind, row.remaining, row.expires, row.seq)).collect()
+        })
+    }
+
+    fn assets(&self, py: Python<'_>) -> PyResult<Vec<(String, u32)>> {
+        self.with(py, |replay| replay.assets().into_iter().map(|(code, scale)| (code.into(), scale.into())).collect())
+    }
+
+    fn destroyed(&self, py: Python<'_>) -> PyResult<Vec<(u64, u32)>> {
+        self.with(py, |replay| replay.destroyed().to_vec())
+    }
+
+    fn obscured(&self, py: Python<'_>) -> PyResult<Vec<&'static str>> {
+        self.with(py, |replay| replay.obscured())
+    }
+}
+
+fn owned(pairs: Vec<(&str, &str)>) -> Vec<(String, String)> {
+    pairs.into_iter().map(|(left, right)| (left.into(), right.into())).collect()
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("ReplayError", module.py().get_type::<ReplayError>())?;
+    module.add_class::<Replay>()
+}
