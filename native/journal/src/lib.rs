@@ -26,6 +26,8 @@ mod state;
 mod stored;
 mod target;
 mod value;
+#[cfg(test)]
+mod vector;
 
 pub use balance::{Balance, BalanceRow, RemainderRow};
 pub use batch::{Batch, Chunks, Outcome};
