@@ -92,18 +92,16 @@ impl Replay {
         for Block { rows: read, legs, stated } in blocks {
             for (facts, row) in read.into_iter().zip(rows.by_ref()) {
                 let size = self.head.size;
-                let next = facts.and_then(|facts| {
+                let facts = facts.and_then(|facts| {
                     self.check_chain(row.seq, &facts)?;
-                    if let Content::Object(body) = facts.stub.content {
-                        if facts.stub.kind == Kind::Seal {
-                            self.extend_batch(&hashes[fresh..]);
-                            self.check_seal(body)?;
-                        }
+                    if let (Kind::Seal, Content::Object(body)) = (facts.stub.kind, &facts.stub.content) {
+                        self.extend_batch(&hashes[fresh..]);
+                        self.check_seal(body)?;
                     }
                     self.derive(row.id, &facts, &legs[facts.legs.clone()], &stated[facts.stated.clone()])?;
                     Ok(facts)
                 });
-                let facts = next.map_err(|blame| self.failed.insert(blame.at(size)).clone())?;
+                let facts = facts.map_err(|blame| self.failed.insert(blame.at(size)).clone())?;
                 hashes.push(facts.hash);
                 (self.head.size, self.head.hash, self.head.at) = (size + 1, facts.hash, facts.stub.at);
                 if facts.stub.kind == Kind::Seal {

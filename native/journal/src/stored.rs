@@ -103,18 +103,24 @@ fn part(raw: &str) -> Option<Part> {
 }
 
 /// A hash from 64 lower-case hex digits.
+/// The value of each byte that is a lower-case hexadecimal digit; 0x80 for any other.
+const DIGIT: [u8; 256] = {
+    let mut table = [0x80; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[b"0123456789abcdef"[value] as usize] = value as u8;
+        value += 1;
+    }
+    table
+};
+
 pub(crate) fn unhex(text: &str) -> Option<Hash> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut hash = [0; 32];
-    if text.len() != 64 {
-        return None;
+    let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
+    let (mut hash, mut bad) = ([0; 32], 0);
+    for (byte, pair) in hash.iter_mut().zip(digits.as_chunks::<2>().0) {
+        let (high, low) = (DIGIT[pair[0] as usize], DIGIT[pair[1] as usize]);
+        bad |= high | low;
+        *byte = high << 4 | low;
     }
-    for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(hash)
+    (bad < 0x80).then_some(hash)
 }
