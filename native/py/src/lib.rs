@@ -8,6 +8,7 @@ mod json;
 mod merkle;
 mod objects;
 mod replay;
+mod sqlite;
 
 /// Bytes up to which work is not worth releasing the GIL for.
 const BYTES_ATTACHED_MAX: usize = 4096;
@@ -27,5 +28,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     json::register(module)?;
     merkle::register(module)?;
     journal::register(module)?;
-    replay::register(module)
+    replay::register(module)?;
+    sqlite::register(module)
 }

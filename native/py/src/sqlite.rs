@@ -1,0 +1,104 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ::sqlite::{Connection, Error, Mode, Value};
+use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyFloat, PyInt, PyList, PyString, PyTuple};
+
+use crate::journal::Batch;
+
+pyo3::create_exception!(tallystick.kernels, SqliteError, PyOSError, "`args` = (extended result code name, message).");
+
+fn raised(error: Error) -> PyErr {
+    SqliteError::new_err((error.code, error.message))
+}
+
+/// One connection, usable from any thread, one call at a time (others wait, GIL released).
+#[pyclass(frozen, module = "tallystick.kernels")]
+struct SqliteConnection(Connection);
+
+#[pymethods]
+impl SqliteConnection {
+    #[new]
+    #[pyo3(signature = (path, *, mode = "rw", busy_timeout_ms = 5000))]
+    fn new(py: Python<'_>, path: PathBuf, mode: &str, busy_timeout_ms: u64) -> PyResult<Self> {
+        let mode = match mode {
+            "ro" => Mode::Read,
+            "rw" => Mode::Write,
+            "rwc" => Mode::Create,
+            _ => return Err(PyValueError::new_err(format!("mode {mode:?} is none of ro, rw, rwc"))),
+        };
+        let timeout = Duration::from_millis(busy_timeout_ms);
+        py.detach(|| Connection::open(&path, mode, timeout)).map(SqliteConnection).map_err(raised)
+    }
+
+    /// One statement; None, int, str, bytes in and out.
+    #[pyo3(signature = (sql, parameters = None))]
+    fn execute<'py>(
+        &self,
+        py: Python<'py>,
+        sql: &str,
+        parameters: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let parameters = parameters.map_or_else(|| Ok(Vec::new()), values)?;
+        let rows = py.detach(|| self.0.execute(sql, &parameters)).map_err(raised)?;
+        let rows = rows.into_iter().map(|row| PyTuple::new(py, row.into_iter().map(|value| object(py, value))));
+        PyList::new(py, rows.collect::<PyResult<Vec<_>>>()?)
+    }
+
+    /// One statement for each row of parameters, all or none; how many rows it changed.
+    fn execute_many(&self, py: Python<'_>, sql: &str, rows: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let rows = rows.try_iter()?.map(|row| values(&row?)).collect::<PyResult<Vec<_>>>()?;
+        py.detach(|| self.0.execute_many(sql, &rows)).map_err(raised)
+    }
+
+    /// Store a batch in one transaction, writing each chunk while the next is built.
+    ///
+    /// `SqliteError("HEAD_MOVED", …)` or `SqliteError("ID_EXISTS", …)` when nothing was written for that reason.
+    fn append(&self, py: Python<'_>, batch: &Batch) -> PyResult<()> {
+        py.detach(|| self.0.append(&batch.0)).map_err(raised)
+    }
+
+    /// Move the WAL into the database without blocking a writer.
+    fn checkpoint(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.checkpoint()).map_err(raised)
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.close()).map_err(raised)
+    }
+}
+
+fn values(row: &Bound<'_, PyAny>) -> PyResult<Vec<Value>> {
+    row.try_iter()?.map(|value| parameter(&value?)).collect()
+}
+
+fn parameter(value: &Bound<'_, PyAny>) -> PyResult<Value> {
+    if let Ok(text) = value.cast::<PyString>() {
+        Ok(Value::Text(text.to_str()?.to_owned()))
+    } else if let Ok(integer) = value.cast::<PyInt>() {
+        Ok(Value::Integer(integer.extract()?))
+    } else if let Ok(bytes) = value.cast::<PyBytes>() {
+        Ok(Value::Blob(bytes.as_bytes().to_vec()))
+    } else if value.is_none() {
+        Ok(Value::Null)
+    } else {
+        Err(PyTypeError::new_err(format!("a parameter is None, int, str or bytes, found {}", value.get_type().name()?)))
+    }
+}
+
+fn object(py: Python<'_>, value: Value) -> Bound<'_, PyAny> {
+    match value {
+        Value::Null => py.None().into_bound(py),
+        Value::Integer(integer) => PyInt::new(py, integer).into_any(),
+        Value::Real(real) => PyFloat::new(py, real).into_any(),
+        Value::Text(text) => PyString::new(py, &text).into_any(),
+        Value::Blob(bytes) => PyBytes::new(py, &bytes).into_any(),
+    }
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("SqliteError", module.py().get_type::<SqliteError>())?;
+    module.add_class::<SqliteConnection>()
+}

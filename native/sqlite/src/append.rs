@@ -1,0 +1,116 @@
+use journal::{Batch, Head};
+use rusqlite::types::ToSql;
+use rusqlite::{ffi, params, Connection, OptionalExtension, Transaction, TransactionBehavior};
+
+use crate::value::Text;
+use crate::Error;
+
+const HEAD: &str = "SELECT size, hash FROM head";
+
+const ENTRY: &str = "INSERT INTO entry (seq, id, stub, body, hash) VALUES (?, ?, ?, ?, ?)";
+
+const BALANCE: &str = "INSERT INTO balance (account, asset, debits, credits, pending_debits, pending_credits)
+    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, asset) DO UPDATE SET debits = excluded.debits,
+    credits = excluded.credits, pending_debits = excluded.pending_debits, pending_credits = excluded.pending_credits";
+
+const DEFINITION: &str = "INSERT INTO account (name, definition) VALUES (?, ?)
+    ON CONFLICT (name) DO UPDATE SET definition = excluded.definition";
+
+const REMAINDER: &str = "INSERT INTO remainder (id, seq, kind, remaining, expires) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, kind = excluded.kind, remaining = excluded.remaining,
+    expires = excluded.expires";
+
+const ASSET: &str = "INSERT INTO asset (code, scale) VALUES (?, ?)";
+
+const NEW_HEAD: &str = "INSERT INTO head (one, size, hash, at, batch, batch_first, closed_before)
+    VALUES (1, ?, ?, ?, ?, ?, ?) ON CONFLICT (one) DO UPDATE SET size = excluded.size, hash = excluded.hash,
+    at = excluded.at, batch = excluded.batch, batch_first = excluded.batch_first,
+    closed_before = excluded.closed_before";
+
+/// Store a batch in one transaction, each chunk of entries while the next is being built.
+///
+/// Nothing is written, and the code says why, if the head is not `batch.previous` (`HEAD_MOVED`) or an id is taken
+/// (`ID_EXISTS`).
+pub(crate) fn append(connection: &Connection, batch: &Batch) -> Result<(), Error> {
+    // Rolls back when dropped, on errors and panics alike.
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    compare_head(connection, batch)?;
+    insert_entries(connection, batch)?;
+    put_changes(connection, batch)?;
+    put_head(connection, batch.head())?;
+    Ok(transaction.commit()?)
+}
+
+fn compare_head(connection: &Connection, batch: &Batch) -> Result<(), Error> {
+    let head = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
+    let (size, hash) = connection.prepare_cached(HEAD)?.query_row([], head).optional()?.unwrap_or((0, vec![0; 32]));
+    let (expected_size, expected_hash) = batch.previous();
+    if (size, hash.as_slice()) == (signed(expected_size), &expected_hash) {
+        return Ok(());
+    }
+    Err(Error::new("HEAD_MOVED", format!("the batch extends a ledger of {expected_size} entries, found {size}")))
+}
+
+fn insert_entries(connection: &Connection, batch: &Batch) -> Result<(), Error> {
+    let mut insert = connection.prepare_cached(ENTRY)?;
+    for chunk in batch.chunks() {
+        for row in chunk.rows() {
+            let parameters: [&dyn ToSql; 5] =
+                [&signed(row.seq), &row.id, &Text(row.stub), &Text(row.body), &&row.hash[..]];
+            insert.execute(parameters).map_err(|error| match error.sqlite_error() {
+                // Ids are the only unique column; violations of the primary key have a code of their own.
+                Some(failure) if failure.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE => {
+                    Error::new("ID_EXISTS", format!("id {:?} is taken", row.id.unwrap_or_default()))
+                }
+                _ => error.into(),
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The last state of what the entries changed.
+fn put_changes(connection: &Connection, batch: &Batch) -> Result<(), Error> {
+    let mut put = connection.prepare_cached(BALANCE)?;
+    let mut decimals = [itoa::Buffer::new(); 4];
+    for row in batch.balances() {
+        let [debits, credits, pending_debits, pending_credits] = &mut decimals;
+        put.execute(params![
+            row.account,
+            row.asset,
+            debits.format(row.balance.debits),
+            credits.format(row.balance.credits),
+            pending_debits.format(row.balance.pending_debits),
+            pending_credits.format(row.balance.pending_credits),
+        ])?;
+    }
+    let mut put = connection.prepare_cached(DEFINITION)?;
+    for (name, definition) in batch.definitions() {
+        put.execute([name, definition])?;
+    }
+    let mut put = connection.prepare_cached(REMAINDER)?;
+    for row in batch.remainders() {
+        put.execute(params![row.id, signed(row.seq), row.kind, row.remaining, row.expires.map(signed)])?;
+    }
+    let mut put = connection.prepare_cached(ASSET)?;
+    for (code, scale) in batch.assets() {
+        put.execute(params![code, scale])?;
+    }
+    Ok(())
+}
+
+fn put_head(connection: &Connection, head: Head) -> Result<(), Error> {
+    connection.prepare_cached(NEW_HEAD)?.execute(params![
+        signed(head.size),
+        &head.hash[..],
+        signed(head.at),
+        signed(head.batch),
+        signed(head.batch_first),
+        head.closed_before.map(signed),
+    ])?;
+    Ok(())
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).expect("integers stay below 2^53")
+}
