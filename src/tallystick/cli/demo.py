@@ -20,7 +20,7 @@ from tallystick.cli.session import Session, options, pass_session, stdout_consol
 __all__ = ["demo"]
 
 INCOMPLETE_EXIT = 2
-HEX_SHOWN = 16
+HEX_SHOWN = 12
 
 
 @click.command(short_help="See a ledger at work, tampered with, and who notices.")
@@ -102,30 +102,36 @@ def _say(console: Console, text: str) -> None:
 
 def _receipt(console: Console, receipt: Proven) -> None:
     _heading(console, f"{receipt.account} gets a receipt for payment {receipt.id}")
-    _say(console, f"entry {receipt.seq}: {receipt.amount} {receipt.asset[:3]} to {receipt.counterparty}; ")
-    _say(console, f"{receipt.bytes:,} bytes, without a byte of anybody else's balance")
+    _say(console, f"entry {receipt.seq}: {receipt.amount} {receipt.asset[:3]} to {receipt.counterparty}")
+    _say(console, f"{receipt.bytes:,} bytes, and not one of them is of anybody else's balance")
 
 
 def _witnesses(console: Console, witnesses: tuple[Witness, ...]) -> None:
+    table = _table("who", "says")
     for witness in witnesses:
-        mark, style = ("noticed something", "red") if witness.noticed else ("verified", "green")
-        console.print(Text.assemble("  ", (f"{mark:<9}", style), f" {witness.who}: {witness.says}"))
+        style = "red" if witness.noticed else "green"
+        table.add_row(Text(f"  {witness.who}"), Text(witness.says, style))
+    console.print(table)
 
 
 def _tampering(console: Console, number: int, tampering: Tampering) -> None:
     _heading(console, f"Tampering {number}: {tampering.title}")
     _say(console, f"entry {tampering.seq}: {tampering.before} becomes {tampering.after}, behind the ledger's back")
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for column in ("  who", "noticed", "entry", "expected", "found"):
-        table.add_column(column, header_style="dim")
+    table = _table("who", "noticed at", "expected", "found", "says")
     for witness in tampering.witnesses:
-        noticed = Text("yes", "green") if witness.noticed else Text("NO", "bold red")
-        entry = "" if witness.entry is None else str(witness.entry)
-        table.add_row(Text(f"  {witness.who}"), noticed, entry, _short(witness.expected), _short(witness.found))
+        noticed = Text(f"entry {witness.entry}", "red") if witness.noticed else Text("NOT NOTICED", "bold red")
+        said = witness.says.removeprefix(f"entry {witness.entry}: ")
+        table.add_row(Text(f"  {witness.who}"), noticed, _short(witness.expected), _short(witness.found), Text(said))
     console.print(table)
-    for witness in tampering.witnesses:
-        console.print(Text(f"  {witness.who.partition(':')[0]}: {witness.says}", "dim"))
+    _say(console, f"The receipt that the customer has kept still proves {tampering.before}.")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for column in columns:
+        table.add_column(f"  {column}" if column == "who" else column, header_style="dim", no_wrap=column != "says")
+    return table
 
 
 def _short(value: str) -> Text:
-    return Text(value if len(value) <= HEX_SHOWN + 8 else value[:HEX_SHOWN] + "…")
+    return Text(value if len(value) <= HEX_SHOWN else value[:HEX_SHOWN] + "…")

@@ -256,7 +256,7 @@ class _View:
         yield from self._holder()
 
     def _operator(self) -> Witness:
-        who = "operator: library audit"
+        who = "operator, library audit"
         ledger = self._installation.open(ORIGIN)
         try:
             seen = ledger.audit()
@@ -272,17 +272,17 @@ class _View:
         ledger = self._installation.open(ORIGIN)
         try:
             for name, data in ledger.bodies():
-                path = bodies / name
+                path = bodies / name.removeprefix("bodies/")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
         finally:
             ledger.close()
         tiles = str(self._installation.tiles_folder(ORIGIN))
-        return self._independent("auditor: independent verifier, all parts", "ledger", tiles, "--bodies", str(bodies))
+        return self._independent("auditor, independent verifier", "ledger", tiles, "--bodies", str(bodies))
 
     def _holder(self) -> Iterator[Witness]:
         """The receipt of before still holds, and what the operator hands out now must say the same."""
-        who = "customer: receipt"
+        who = "customer, library"
         kept = [self._stem.with_name(self._stem.name + ending) for ending in (".tlog-proof", ".json")]
         verify_receipt(kept[0].read_bytes(), kept[1].read_bytes(), self._policy)
         ledger = self._installation.open(ORIGIN)
@@ -297,12 +297,12 @@ class _View:
             verify_receipt(made.proof, made.disclosure, self._policy)
         except IntegrityViolation as error:
             expected, found = (decimal_text(leg["amount"], leg["asset"]) for leg in (own, claimed))
-            yield Witness(who, not same, f"the new receipt is refused: {error.message}", self._seq, expected, found)
+            yield Witness(who, not same, f"the new receipt: {error.message}", self._seq, expected, found)
         else:
             yield Witness(who, noticed=False, says="old and new receipt verify" + ("" if same else " BUT DIFFER"))
         fresh = write_receipt(self._folder / "receipt" / "again", made.proof, made.disclosure)
         yield self._independent(
-            "customer: independent verifier", "receipt", str(fresh[0]), "--disclosure", str(fresh[1])
+            "customer, independent verifier", "receipt", str(fresh[0]), "--disclosure", str(fresh[1])
         )
 
     def _independent(self, who: str, *arguments: str) -> Witness:

@@ -90,6 +90,7 @@ def audit(session: Session) -> None:
         "published": seen.published,
         "checkpoints": seen.checkpoints,
         "destroyed": [list(place) for place in seen.destroyed],
+        "unchecked": list(seen.unchecked),
     }
     text = (
         f"{seen.ledger}: {seen.size} entries agree with each other, with {seen.checkpoints} signed checkpoints, "
@@ -101,6 +102,8 @@ def audit(session: Session) -> None:
         text += (
             f"\n{len(seen.destroyed)} parts were destroyed; what they said cannot be checked, that they were there can."
         )
+    if seen.unchecked:
+        text += "\nSo these could not be checked in the tables: " + "; ".join(seen.unchecked) + "."
     session.show(result, text)
 
 
@@ -177,15 +180,20 @@ def bodies(session: Session, folder: Path) -> None:
     """Write all parts of the published entries into FOLDER, for an auditor who reads the tiles.
 
     They are private: give them to auditors only. With them `tallystick-verify` derives every balance again.
+
+    \b
+    Example:
+      tallystick ledger bodies ./bodies
+      tallystick-verify ledger tiles/bank.example+ledger+customers --policy policy --bodies ./bodies
     """
     count = 0
     with session.ledger() as opened:
         for name, data in opened.bodies():
-            path = folder / name
+            path = folder / name.removeprefix("bodies/")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
             count += 1
-    session.show({"folder": folder, "files": count}, f"{count} files written below {folder}")
+    session.show({"folder": folder, "files": count}, f"{count} files written into {folder}")
 
 
 ledger.add_command(seal)
