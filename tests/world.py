@@ -123,9 +123,8 @@ class World:
         self.now += 10_000_000
         self.start(1)
         (ledger,) = self.ledgers
-        for command in list(self.unanswered):
-            self.record(ledger, [command])
-        assert not self.unanswered
+        while self.unanswered:
+            self.record(ledger, [self.unanswered.pop(0)])
         self.publish(ledger)
         return ledger
 

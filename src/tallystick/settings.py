@@ -2,7 +2,7 @@
 
     profile = "development" | "production"     TALLYSTICK_PROFILE
     [database]
-    url = "sqlite:database"                    TALLYSTICK_DATABASE_URL   sqlite:FOLDER or a libpq URL
+    url = "sqlite:database"                    TALLYSTICK_DATABASE_URL   sqlite:FOLDER, or libpq's URL or name=value
     [tiles]
     folder = "tiles"                           TALLYSTICK_TILES_FOLDER
     [keys]

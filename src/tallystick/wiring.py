@@ -155,8 +155,8 @@ def _store_factory(config: settings.Settings) -> StoreFactory:
         from tallystick.storage.sqlite import SqliteStores
 
         return SqliteStores(Path(rest))
-    if kind in {"postgresql", "postgres"}:
+    if kind in {"postgresql", "postgres"} or re.match(r"[a-z]+ ?=", config.database_url):
         from tallystick.storage.postgres import PostgresStores
 
         return PostgresStores(config.database_url)
-    raise Misconfigured("no such database", expected="sqlite:FOLDER or postgresql://…", found=kind)
+    raise Misconfigured("no such database", expected="sqlite:FOLDER, postgresql://… or libpq's name=value", found=kind)

@@ -22,6 +22,7 @@ from tallystick.core.stub import Stub
 from tallystick.errors import IntegrityViolation, Rejected, RetryLater, TallystickError
 from tallystick.kernels import Batch, Journal, Requests
 from tallystick.ledger.outcome import Recorded
+from tallystick.log.tree import ZERO_HASH
 from tallystick.storage.ports import EntryRow, Head, HeadMoved, IdExists, LedgerStore
 
 __all__ = ["Busy", "Clock", "ClockWentBack", "Format", "Randomness", "Recorder", "WentBack"]
@@ -70,6 +71,7 @@ class Recorder:
         self._floor = floor
         self._fresh = False  # whether the journal's state is that of the store
         self._last_at = 0
+        self._at_head = (0, ZERO_HASH)
         self._writing = threading.RLock()
         self._queue: list[_Ticket] = []
         self._gate = threading.Lock()
@@ -101,6 +103,7 @@ class Recorder:
         """What `record` would answer now, with nothing recorded (dry run)."""
         with self._writing:
             requests = self._journal.parse([(by, format, payload)])
+            self._is_current()
             self._follow_store()
             batch = self._apply(requests, self._store.by_id(requests.ids()))
             batch.outcomes()
@@ -120,6 +123,7 @@ class Recorder:
     def exclusive(self) -> Iterator[Head]:
         """Nothing is recorded meanwhile; yields the head."""
         with self._writing:
+            self._is_current()
             self._follow_store()
             yield self._head()
 
@@ -161,7 +165,12 @@ class Recorder:
         existing: list[EntryRow] = []
         for _ in range(HEAD_RETRIES):
             self._follow_store()
-            batch = self._apply(requests, existing)
+            try:
+                batch = self._apply(requests, existing)
+            except IntegrityViolation:
+                if self._is_current():
+                    raise
+                continue  # another writer went on while rows were being read: two heads' rows contradict each other
             if refused := batch.refused_ids():
                 known = {row.id for row in existing}
                 if found := [row for row in self._store.by_id(refused) if row.id not in known]:
@@ -169,6 +178,8 @@ class Recorder:
                     existing += found
                     continue
             if batch.count == 0:
+                if batch.refused and not self._is_current():
+                    continue  # refused by a state that is no more
                 self._journal.commit(batch)
                 return batch
             try:
@@ -209,7 +220,7 @@ class Recorder:
             self._fresh = False
             raise
         self._journal.commit(batch)
-        self._floor, self._last_at = batch.head[0], batch.head[2]
+        self._floor, self._last_at, self._at_head = batch.head[0], batch.head[2], batch.head[:2]
 
     def _now(self) -> int:
         now = self._clock()
@@ -245,7 +256,15 @@ class Recorder:
         )
         self._floor = max(self._floor, size)
         self._last_at = head.at if head else 0
+        self._at_head = (head.size, head.hash) if head else (0, ZERO_HASH)
         self._fresh = True
+
+    def _is_current(self) -> bool:
+        """Whether memory still stands where the store stands; if not, it is forgotten."""
+        if self._fresh:
+            head = self._store.head()
+            self._fresh = ((head.size, head.hash) if head else (0, ZERO_HASH)) == self._at_head
+        return self._fresh
 
     def _explicit_accounts(self, size: int) -> bool:
         if size == 0:

@@ -8,7 +8,7 @@ from tallystick import kernels
 from tallystick.errors import IntegrityViolation
 from tallystick.storage.ports import EntryRow, LedgerStore
 
-__all__ = ["EMPTY", "BrokenLink", "Gap", "Growth", "grow"]
+__all__ = ["EMPTY", "ZERO_HASH", "BrokenLink", "Gap", "Growth", "grow"]
 
 ZERO_HASH = bytes(32)
 
