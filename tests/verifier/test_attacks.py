@@ -272,9 +272,17 @@ def test_a_clock_that_ran_ahead_of_the_witness(notice: Notice) -> None:
     own = b"".join(signed.splitlines(keepends=True)[:-1])
     found = notice(ledger, own + witness.line(4, ledger.text(), ledger.at // 10**6 - 301))
     assert (found.message, found.facts["signer"]) == (
-        "time anomaly: signed before its last entry was recorded",
+        "time anomaly: signed before an entry it covers",
         witness.name,
     )
+
+
+@pytest.mark.threat(14)
+def test_a_log_that_signs_with_another_time_than_its_seals(notice: Notice, ledger: Ledger) -> None:
+    for seconds, what in ((ledger.at // 10**6 + 1, "with another time"), (ledger.at // 10**6 - 1, "before an entry")):
+        found = notice(ledger, ledger.checkpoint(seconds=seconds))
+        assert what in found.message
+        assert found.facts["step"] == 9
 
 
 class TestReceipts:

@@ -1,19 +1,23 @@
 """Verify an evidence bundle: a folder or zip that holds a whole ledger or some receipts (docs/reference/formats.md).
 
-    manifest.json                   {"anchors","cannot_show","files":{path:SHA-256},"kind","ledger","size","v":1}
+    manifest.json                   {"anchors":[],"cannot_show","files":{path:SHA-256},"kind","ledger","size","v":1}
     policy                          the trust policy that the maker proposes
     checkpoint, checkpoints/<size>  the one of this bundle, and earlier ones
     tile/…                          kind "ledger": tiles and entry bundles
     bodies/<N>.jsonl                kind "ledger": all parts of all entries
-    entries/<seq>.json              disclosures; kind "receipts": with <seq>.tlog-proof beside each
+    entries/<seq>.json              disclosures
+    entries/<seq>.tlog-proof        proofs; kind "receipts": one for every disclosure
 
 The steps, with the numbers that stand at the code and in the output:
 
- 1. The manifest is canonical and lists exactly the files of the bundle, with their hashes.
+ 1. The manifest is canonical and lists exactly the bundle's files, with their hashes, and only such as belong there.
  2. The trust policy is the verifier's own, not only the bundle's.
- 3. The checkpoint is signed as the policy asks, for the ledger and size that the manifest names.
+ 3. The checkpoint is signed as the policy asks, for the ledger and size that the manifest names; the log has signed the
+    earlier ones.
  4. Every disclosure is of the entry that it is named for, and its parts are in that entry's body.
- 5. Kind "receipts": every receipt verifies. Kind "ledger": the whole ledger verifies, with its bodies if there are any.
+ 5. Every proof, with the disclosure beside it, verifies as a receipt.
+ 6. Kind "ledger": the whole ledger verifies, every disclosure is of one of its entries, and with bodies or full
+    disclosures of all entries so does the double entry.
 """
 
 from __future__ import annotations
@@ -29,8 +33,8 @@ from tallystick_verify.disclosure import check_disclosure, parse_disclosure
 from tallystick_verify.entry import parse_stub
 from tallystick_verify.errors import Incomplete, Malformed, Tampering, Usage, VerificationError
 from tallystick_verify.ledger import Bodies, Progress, verify_ledger
-from tallystick_verify.merkle import leaf_hash
-from tallystick_verify.policy import TrustPolicy, parse_policy
+from tallystick_verify.merkle import TILE_WIDTH, leaf_hash, tile_number, tile_paths
+from tallystick_verify.policy import TrustedCheckpoint, TrustPolicy, parse_policy
 from tallystick_verify.receipt import verify_receipt
 from tallystick_verify.report import Report
 from tallystick_verify.source import Folder, Web, Zip
@@ -41,12 +45,14 @@ __all__ = ["verify_bundle"]
 _TITLES = (
     "manifest lists exactly these files",
     "trust policy is the verifier's own",
-    "checkpoint signed as the policy asks",
+    "checkpoints signed as the policy asks",
     "disclosures are of the entries they are named for",
-    "receipts, or the whole ledger",
+    "proofs verify as receipts",
+    "the whole ledger",
 )
 _MEMBERS = {"anchors", "cannot_show", "files", "kind", "ledger", "size", "v"}
-_DISCLOSURE = re.compile(r"entries/(0|[1-9][0-9]*)\.json")
+_ENTRY = re.compile(r"entries/(0|[1-9][0-9]*)\.(json|tlog-proof)")
+_EARLIER = re.compile(r"checkpoints/(0|[1-9][0-9]*)")
 MAX_FILE_BYTES = 32 << 20
 
 
@@ -70,7 +76,7 @@ def verify_bundle(
     except VerificationError as error:
         if error.report is not None:  # of the step's own verification
             report.inner = error.report
-            error.facts["step"] = 5
+            error.facts["step"] = 5 if error.report.depth == "holder" else 6
         raise report.failed(error) from None
 
 
@@ -99,30 +105,29 @@ class _Bundle:
             report.passed(2, "given")
         # 3.
         try:
-            trusted = policy.accept(self._read("checkpoint", step=3))
-            checkpoint = trusted.checkpoint
-            if (checkpoint.origin, checkpoint.size) != (manifest["ledger"], manifest["size"]):
-                found = f"{manifest['ledger']} {manifest['size']}"
-                expected = f"{checkpoint.origin} {checkpoint.size}"
-                raise Malformed("the manifest names another ledger or size", expected=expected, found=found)
+            trusted, seen = self._checkpoints(policy, manifest)
         except Tampering as error:
             error.add(step=3)
             raise
+        checkpoint = trusted.checkpoint
         report.facts.update(kind=manifest["kind"], ledger=checkpoint.origin, size=checkpoint.size, root=checkpoint.root)
         report.passed(3, "by " + ", ".join(signature.key.shown() for signature in trusted.signatures))
         # 4.
-        leaves, partial_ones = self._disclosures(checkpoint.origin)
-        report.passed(4, f"{len(leaves)} disclosures, {len(leaves) - partial_ones} of them of all parts")
+        leaves, shown_in_part = self._disclosures(checkpoint.origin)
+        report.passed(4, f"{len(leaves)} disclosures, {len(leaves) - shown_in_part} of them of all parts")
         # 5.
-        seen = [self._read(path, step=5) for path in sorted(self.files) if path.startswith("checkpoints/")]
+        self._receipts(policy, manifest["kind"], set(leaves))
+        # 6.
         if manifest["kind"] == "receipts":
-            self._receipts(policy, depth, sorted(leaves))
-            for raw in seen:
-                policy.accept(raw)
+            report.steps.pop()
+            if depth == "auditor":
+                report.not_checked("the whole ledger, which a bundle of receipts does not hold", required=True)
+            if seen:
+                report.not_checked(f"that {len(seen)} earlier checkpoints are of the same history", required=False)
             say_who_is_missing(report, policy, trusted)
         else:
             has_bodies = any(path.startswith("bodies/") for path in self.files)
-            report.depth = depth or ("auditor" if has_bodies or (leaves and not partial_ones) else "public")
+            report.depth = depth or ("auditor" if has_bodies or (leaves and not shown_in_part) else "public")
             bodies: Bodies | None = None
             if report.depth == "auditor":
                 bodies = partial(read_bodies, self.source, "bodies/") if has_bodies else self._bodies_of_disclosures
@@ -135,14 +140,35 @@ class _Bundle:
                 disclosed=leaves,
                 progress=progress,
             )
-            report.passed(5, "the whole ledger, see below")
-        if manifest["anchors"]:
-            report.not_checked(
-                f"{len(manifest['anchors'])} enclosed anchors: this verifier looks at none", required=False
-            )
+            report.passed(6, "see below")
         for what in manifest["cannot_show"]:
             report.not_checked(f"the maker's own word: {what}", required=False)
         return report.finish()
+
+    def _checkpoints(self, policy: TrustPolicy, manifest: dict[str, Any]) -> tuple[TrustedCheckpoint, list[bytes]]:
+        """The latest, and the signed notes of the earlier ones."""
+        # 3.
+        trusted = policy.accept(self._read("checkpoint", step=3))
+        latest, seen = trusted.checkpoint, []
+        if (latest.origin, latest.size) != (manifest["ledger"], manifest["size"]):
+            found = f"{manifest['ledger']} {manifest['size']}"
+            raise Malformed(
+                "the manifest names another ledger or size", expected=f"{latest.origin} {latest.size}", found=found
+            )
+        for path in sorted(self.files):
+            match = _EARLIER.fullmatch(path)
+            if match is None:
+                continue
+            raw = self._read(path, step=3)
+            earlier = policy.accept(raw, quorum=False).checkpoint
+            if (earlier.origin, str(earlier.size)) != (latest.origin, match[1]) or earlier.size > latest.size:
+                found = f"{earlier.origin} {earlier.size}"
+                raise Tampering("an earlier checkpoint is another than its name says", file=path, found=found)
+            if earlier.size == latest.size and earlier.root != latest.root:
+                facts = {"expected": latest.root, "found": earlier.root}
+                raise Tampering("two signed roots of one size", ledger=latest.origin, tree_size=latest.size, **facts)
+            seen.append(raw)
+        return trusted, seen
 
     def _read(self, path: str, *, step: int) -> bytes:
         raw = self.source.read(path, MAX_FILE_BYTES)
@@ -164,16 +190,25 @@ class _Bundle:
             or manifest["kind"] not in ("ledger", "receipts")
             or not isinstance(manifest["cannot_show"], list)
             or not all(isinstance(what, str) for what in manifest["cannot_show"])
-            or not isinstance(manifest["anchors"], list)
+            or manifest["anchors"] != []
+            or type(manifest["size"]) is not int
         ):
             raise Malformed("a member of the manifest has another form")
         self.files = manifest["files"]
         there = set(self.source.list("")) - {"manifest.json"}
+        belongs = {"policy", "checkpoint"}
+        if manifest["kind"] == "ledger":
+            tiles = set(tile_paths(manifest["size"]))
+            belongs |= tiles | {f"bodies/{tile_number(n)}.jsonl" for n in range(-(-manifest["size"] // TILE_WIDTH))}
+            if not tiles <= self.files.keys():
+                raise Tampering("a tile of this size is missing", file=min(tiles - self.files.keys()))
         for path in sorted(self.files.keys() | there):
             if path not in there:
                 raise Tampering("a file of the manifest is missing", file=path)
             if path not in self.files:
                 raise Tampering("a file that the manifest does not list", file=path)
+            if not (path in belongs or _ENTRY.fullmatch(path) or _EARLIER.fullmatch(path)):
+                raise Malformed("a file that does not belong into a bundle of this kind", file=path)
             found = self.source.sha256(path)
             if self.files[path] != found:
                 raise Tampering(
@@ -185,10 +220,10 @@ class _Bundle:
         """The entry hash by seq of every disclosure, and how many show only some parts."""
         # 4.
         leaves: dict[int, bytes] = {}
-        partial_ones = 0
+        shown_in_part = 0
         for path in self.files:
-            match = _DISCLOSURE.fullmatch(path)
-            if match is None:
+            match = _ENTRY.fullmatch(path)
+            if match is None or match[2] != "json":
                 continue
             try:
                 disclosure = parse_disclosure(self._read(path, step=4))
@@ -205,26 +240,26 @@ class _Bundle:
             if disclosure.full:
                 self.bodies[stub.seq] = path
             elif stub.parts:
-                partial_ones += 1
-        return leaves, partial_ones
+                shown_in_part += 1
+        return leaves, shown_in_part
 
     def _bodies_of_disclosures(self, size: int) -> Iterator[bytes | None]:
         for seq in range(size):
             path = self.bodies.get(seq)
             yield None if path is None else parse_disclosure(self._read(path, step=5)).body()
 
-    def _receipts(self, policy: TrustPolicy, depth: str | None, seqs: list[int]) -> None:
+    def _receipts(self, policy: TrustPolicy, kind: str, disclosed: set[int]) -> None:
         # 5.
-        if depth == "auditor":
-            self.report.not_checked("the whole ledger, which a bundle of receipts does not hold", required=True)
-        proofs = {path for path in self.files if path.endswith(".tlog-proof")}
-        if proofs != {f"entries/{seq}.tlog-proof" for seq in seqs} or not proofs:
-            raise Tampering("receipts are a disclosure and a proof each", step=5, expected=len(seqs), found=len(proofs))
-        for seq in seqs:
+        matches = (_ENTRY.fullmatch(path) for path in self.files)
+        proven = sorted(int(match[1]) for match in matches if match and match[2] == "tlog-proof")
+        if kind == "receipts" and (set(proven) != disclosed or not proven):
+            raise Tampering(
+                "receipts are a disclosure and a proof each", step=5, expected=len(disclosed), found=len(proven)
+            )
+        for seq in proven:
             proof, disclosure = (self._read(f"entries/{seq}{end}", step=5) for end in (".tlog-proof", ".json"))
             inner = verify_receipt(proof, disclosure, policy, subject=f"of entry {seq}")
-            for open_ in inner.unchecked:
+            for open_ in inner.unchecked if kind == "receipts" else ():
                 self.report.not_checked(open_.what, required=open_.required)
-        self.report.passed(
-            5, f"{len(seqs)} receipts: entries {', '.join(map(str, seqs[:20]))}{' …' if len(seqs) > 20 else ''}"
-        )
+        some = ", ".join(map(str, proven[:20])) + (" …" if len(proven) > 20 else "")
+        self.report.passed(5, f"{len(proven)}: entries {some}" if proven else "none enclosed")

@@ -1,8 +1,9 @@
 """Disclosures: an entry's stub and those of its parts that somebody may see (docs/reference/formats.md).
 
-{"parts":[shown,…],"stub":text,"v":1}     canonical JSON; `stub` is the text of the stub's own bytes
-shown = {"index":i,"part":text,"path":[hex,…]}     a part's own bytes and its path in the body tree, leaf to root
-| {"hash":hex,"index":i,"path":[hex,…]}      a destroyed part has left its hash
+    disclosure = {"parts":[shown,…],"stub":text,"v":1}       canonical JSON; `stub` is the text of the stub's own bytes
+    shown = {"index":i,"part":text,"path":[hex,…]}           the part's own bytes, its path in the body tree from below
+          | {"hash":hex,"index":i,"path":[hex,…]}            a part that was destroyed or is withheld
+
 A full disclosure shows all parts in order and leaves every `path` out.
 """
 
@@ -25,7 +26,7 @@ _MAX_PATH = 17  # a body has at most 65,536 parts
 
 @dataclass(frozen=True, slots=True)
 class ShownPart:
-    """One part at its index. `raw` is None if it was destroyed, `proof` is None in a full disclosure."""
+    """One part at its index. `raw` is None if only its hash is there, `proof` is None in a full disclosure."""
 
     index: int
     raw: bytes | None

@@ -18,6 +18,7 @@ from typing import Any
 from tallystick_verify import strictjson
 from tallystick_verify.errors import Malformed, Tampering
 from tallystick_verify.merkle import body_node, part_hash, tree_root
+from tallystick_verify.note import is_name
 
 __all__ = [
     "BODY_IN_STUB",
@@ -37,7 +38,7 @@ MAX_PARTS = 65_536
 MAX_BODY_BYTES = 16 << 20
 _HASH = re.compile("[0-9a-f]{64}")
 _SALT = re.compile("[0-9a-f]{32}")
-_KIND = re.compile("[a-z][a-z0-9_]{0,63}")
+_KIND = re.compile("[a-z][a-z_]{0,31}")
 
 Part = list[Any] | str
 """`[salt, path, value]`, or the hash (64 hex digits) of a destroyed part."""
@@ -77,7 +78,7 @@ def parse_stub(raw: bytes) -> Stub:
     for name, form in (("prev", _HASH), ("kind", _KIND)):
         if not isinstance(value[name], str) or not form.fullmatch(value[name]):
             raise Malformed(f"stub: {name} has another form", expected=form.pattern, found=value[name])
-    if not isinstance(value["ledger"], str) or not value["ledger"]:
+    if not isinstance(value["ledger"], str) or not is_name(value["ledger"]):
         raise Malformed("stub: ledger is not an origin", found=value["ledger"])
     if value["kind"] in BODY_IN_STUB:
         if not isinstance(value["body"], dict) or value["parts"] != 0:
@@ -100,7 +101,7 @@ class StubReader:
         self._match = re.compile(
             rb'\{"at":(0|[1-8]?[0-9]{1,15}),"batch":'
             + number
-            + rb',"body":"([0-9a-f]{64})","kind":"([a-z]{1,64})","ledger":'
+            + rb',"body":"([0-9a-f]{64})","kind":"([a-z]{1,32})","ledger":'
             + re.escape(strictjson.write(origin))
             + rb',"parts":(0|[1-9][0-9]{0,4}),"prev":"([0-9a-f]{64})","seq":'
             + number
@@ -141,8 +142,8 @@ def check_part(part: object, number: int) -> None:
         raise Malformed("a part is [salt, path, value]", part=number)
     if not isinstance(part[0], str) or not _SALT.fullmatch(part[0]):
         raise Malformed("a part's salt is 32 hex digits", part=number)
-    if not isinstance(part[1], str) or not part[1]:
-        raise Malformed("a part's path is text", part=number)
+    if not isinstance(part[1], str) or not 1 <= len(part[1]) <= 512:
+        raise Malformed("a part's path has 1 to 512 characters", part=number)
 
 
 def parse_body(raw: bytes) -> list[Part]:

@@ -32,6 +32,7 @@ __all__ = [
     "part_hash",
     "tile_number",
     "tile_path",
+    "tile_paths",
     "tree_root",
     "verify_consistency",
     "verify_inclusion",
@@ -204,6 +205,17 @@ def tile_number(number: int) -> str:
 def tile_path(level: int | str, number: int, width: int) -> str:
     """Path of a tile or entry bundle; `level` is 0–63 or "entries", `width` 1–256."""
     return f"tile/{level}/{tile_number(number)}" + (f".p/{width}" if width < TILE_WIDTH else "")
+
+
+def tile_paths(size: int) -> Iterator[str]:
+    """Paths of all tiles and entry bundles of a tree of `size` leaves (C2SP tlog-tiles)."""
+    for kind in ("entries", *range(64)):
+        count = size >> 8 * (0 if isinstance(kind, str) else kind)
+        yield from (tile_path(kind, number, TILE_WIDTH) for number in range(count >> 8))
+        if count % TILE_WIDTH:
+            yield tile_path(kind, count >> 8, count % TILE_WIDTH)
+        if not count:
+            return
 
 
 class TileHasher:

@@ -41,6 +41,7 @@ __all__ = [
     "Checkpoint",
     "Signature",
     "VerifierKey",
+    "is_name",
     "open_checkpoint",
     "parse_base64",
     "parse_checkpoint_text",
@@ -76,9 +77,14 @@ def parse_decimal(text: str) -> int:
     return int(text)
 
 
+def is_name(name: str) -> bool:
+    """Whether it can be an origin or a key's name: 1–255 bytes without control characters, Unicode spaces and `+`."""
+    return 1 <= len(name.encode()) <= 255 and not any(char <= " " or char == "+" or char.isspace() for char in name)
+
+
 def _check_name(name: str) -> None:
-    if not name or "+" in name or any(char.isspace() for char in name):
-        raise Malformed("a key name is empty or contains a space or +", found=name[:80])
+    if not is_name(name):
+        raise Malformed("a name is empty, too long, or contains a space or +", found=name[:80])
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +143,6 @@ def verify_signature(key_type: int, public_key: bytes, message: bytes, signature
 def _subtree_message(cosigner: str, seconds: int, checkpoint: Checkpoint) -> bytes:
     """`cosigned_message` of tlog-cosignature; a checkpoint is the subtree that starts at 0."""
     name, origin = cosigner.encode(), checkpoint.origin.encode()
-    if len(name) > 255 or len(origin) > 255:
-        raise Malformed("a name is longer than 255 bytes", signer=cosigner, ledger=checkpoint.origin)
     return (
         b"subtree/v1\n\0"
         + bytes([len(name)])
@@ -222,6 +226,7 @@ def parse_checkpoint_text(text: bytes) -> Checkpoint:
     lines = text.decode().split("\n")
     if len(lines) != 4 or lines[3] or not lines[0]:
         raise Malformed("a checkpoint has exactly three lines: origin, size, root", found=len(lines) - 1)
+    _check_name(lines[0])
     root = parse_base64(lines[2])
     if len(root) != 32:
         raise Malformed("a checkpoint's root has 32 bytes", found=len(root))

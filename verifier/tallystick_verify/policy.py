@@ -34,6 +34,9 @@ from tallystick_verify.note import (
 __all__ = ["TrustPolicy", "TrustedCheckpoint", "parse_policy"]
 
 
+_MAX_OF_EACH = 1024
+
+
 @dataclass(frozen=True, slots=True)
 class TrustedCheckpoint:
     """A checkpoint that a policy accepts; only `TrustPolicy.accept` makes one."""
@@ -51,8 +54,11 @@ class TrustPolicy:
     groups: dict[bytes, tuple[int, tuple[bytes, ...]]]
     quorum: bytes | None
 
-    def accept(self, raw: bytes) -> TrustedCheckpoint:
-        """The checkpoint in `raw`, signed by a log of this policy under its own name and cosigned by the quorum."""
+    def accept(self, raw: bytes, *, quorum: bool = True) -> TrustedCheckpoint:
+        """The checkpoint in `raw`, signed by a log of this policy under its own name and cosigned by the quorum.
+
+        Without `quorum` the log's signature is enough: it binds the log, though it may not convince the reader.
+        """
         checkpoint, signatures = open_checkpoint(raw, (*self.logs, *self.witnesses.values()))
         signers = {signature.key for signature in signatures}
         if not any(log.name == checkpoint.origin and log in signers for log in self.logs):
@@ -62,7 +68,7 @@ class TrustPolicy:
                 expected=", ".join(sorted({log.name for log in self.logs})),
                 found=", ".join(sorted(signer.name for signer in signers)) or "no trusted signature",
             )
-        if self.quorum is not None and not self._witnessed(self.quorum, signers):
+        if quorum and self.quorum is not None and not self._witnessed(self.quorum, signers):
             missing = sorted(name for name, key in self.witnesses.items() if key not in signers)
             raise Tampering(
                 "the quorum of the policy is not reached",
@@ -99,6 +105,8 @@ def parse_policy(raw: bytes) -> TrustPolicy:
             lines.take(words)
         except Malformed as error:
             raise Configuration(f"policy: {error.message}", line=number, **error.facts) from None
+    if max(len(lines.logs), len(lines.witnesses), len(lines.groups)) > _MAX_OF_EACH:
+        raise Configuration("policy: too many logs, witnesses or groups", expected=f"at most {_MAX_OF_EACH} of each")
     if len(lines.quorum) != 1:
         raise Configuration("policy: exactly one quorum line is needed", found=len(lines.quorum))
     if not lines.logs:

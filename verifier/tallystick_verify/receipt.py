@@ -83,13 +83,18 @@ def _verify(report: Report, proof_raw: bytes, disclosure_raw: bytes, policy: Tru
         error.add(step=step)
         raise
     # 5.
-    check_times(report, 5, trusted, stub.at, stub.seq)
+    check_times(report, 5, trusted, stub)
     report.facts.update(ledger=stub.ledger, seq=stub.seq, kind=stub.kind, batch=stub.batch, at_us=stub.at, hash=leaf)
-    destroyed = [part.index for part in disclosure.parts if part.raw is None]
-    if destroyed:
-        report.not_checked(f"destroyed parts {destroyed}: their hashes stand, their content is gone", required=False)
+    hidden = [part.index for part in disclosure.parts if part.raw is None]
+    if hidden:
+        report.not_checked(
+            f"entry {stub.seq}: parts {hidden}, destroyed or withheld: only their hashes are there", required=False
+        )
     if len(disclosure.parts) < stub.parts:
-        report.not_checked(f"{stub.parts - len(disclosure.parts)} of {stub.parts} parts were not shown", required=False)
+        report.not_checked(
+            f"entry {stub.seq}: {stub.parts - len(disclosure.parts)} of {stub.parts} parts were not shown",
+            required=False,
+        )
     if proof.has_extra:
         report.not_checked("the proof's extra line, which nothing authenticates", required=False)
     report.not_checked("the rest of the ledger: chain, batches, double entry (ledger or bundle)", required=False)

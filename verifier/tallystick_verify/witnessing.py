@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tallystick_verify.entry import Stub
 from tallystick_verify.errors import Tampering
 from tallystick_verify.policy import TrustedCheckpoint, TrustPolicy
 from tallystick_verify.report import Report
@@ -11,29 +12,32 @@ __all__ = ["check_times", "say_who_is_missing"]
 _WITNESS_CLOCK_SKEW_S = 300
 
 
-def check_times(report: Report, step: int, trusted: TrustedCheckpoint, at_us: int, seq: int) -> None:
-    """Nothing, or `Tampering`: no signature is older than the entry `seq`, recorded at `at_us`, which it covers.
+def check_times(report: Report, step: int, trusted: TrustedCheckpoint, entry: Stub) -> None:
+    """Nothing, or `Tampering`: no signature is older than `entry`, which it covers.
 
-    The log itself signs by the clock that it records by; a witness's clock may go wrong by five minutes.
+    The log itself signs with the time of the seal that closes the tree; a witness's clock may go wrong by five minutes.
     """
-    timed = [signature for signature in trusted.signatures if signature.seconds]
-    if not timed:
-        report.skipped(step, "no signature states a time: entries could be dated ahead unnoticed", required=False)
-        return
-    last_s = at_us // 1_000_000
-    for signature in timed:
-        skew_s = 0 if signature.key.name == trusted.checkpoint.origin else _WITNESS_CLOCK_SKEW_S
-        if signature.seconds is not None and signature.seconds + skew_s < last_s:
+    timed = [(signature.key, signature.seconds) for signature in trusted.signatures if signature.seconds is not None]
+    entry_s = entry.at // 1_000_000
+    sealed = entry.kind == "seal" and entry.seq == trusted.checkpoint.size - 1
+    for key, seconds in timed:
+        own = key.name == trusted.checkpoint.origin
+        early = seconds + (0 if own else _WITNESS_CLOCK_SKEW_S) < entry_s
+        if early or (own and sealed and seconds != entry_s):
+            what = "before an entry it covers" if early else "with another time than the last seal"
             raise Tampering(
-                "time anomaly: signed before its last entry was recorded",
+                f"time anomaly: signed {what}",
                 step=step,
-                ledger=trusted.checkpoint.origin,
-                seq=seq,
-                signer=signature.key.name,
-                expected=f"at least {last_s}",
-                found=signature.seconds,
+                ledger=entry.ledger,
+                seq=entry.seq,
+                signer=key.name,
+                expected=f"{'' if own and sealed else 'at least '}{entry_s}",
+                found=seconds,
             )
-    report.passed(step, f"{len(timed)} signature{'s' if len(timed) > 1 else ''} with a time")
+    if timed:
+        report.passed(step, f"{len(timed)} signature{'s' if len(timed) > 1 else ''} with a time")
+    else:
+        report.skipped(step, "no signature states a time: entries could be dated ahead unnoticed", required=False)
 
 
 def say_who_is_missing(report: Report, policy: TrustPolicy, trusted: TrustedCheckpoint) -> None:
