@@ -145,6 +145,7 @@ def test_export(tallystick: Tallystick, tmp_path: Path, format: str) -> None:
         assert b"bank:cash  100.00 EUR" in data
 
 
+@pytest.mark.threat(36)
 def test_bundles(tallystick: Tallystick, tmp_path: Path) -> None:
     tallystick.pay("1", "100.00")
     tallystick.pay("2", "3.00", "bank:cash", "customers:bob")
@@ -169,6 +170,7 @@ def test_an_unsealed_entry_has_no_receipt_yet(tallystick: Tallystick, tmp_path: 
     assert json.loads(ran.err)["error"] == "NotSealed"
 
 
+@pytest.mark.threat(1)
 def test_tampering_exits_with_1_and_names_the_entry(tallystick: Tallystick) -> None:
     tallystick.pay("1", "100.00")
     tallystick.pay("2", "100.00")

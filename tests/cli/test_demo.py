@@ -25,6 +25,7 @@ def shown(repository: Path) -> tuple[int, dict[str, object], float]:
     return ran.returncode, json.loads(ran.stdout), time.monotonic() - started
 
 
+@pytest.mark.threat(1)
 def test_every_tampering_is_caught_by_everybody(shown: tuple[int, dict[str, object], float]) -> None:
     code, story, _ = shown
     assert code == 0
