@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from servers import new_database
 
 from tallystick.storage.files import FileTileStore
 from tallystick.storage.ports import LedgerStore, StoreFactory, TileStore
 from tallystick.storage.postgres import PostgresStores
 from tallystick.storage.sqlite import SqliteStores
 
-ORIGIN = "bank.example/ledger/kunden-µ"
 
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreFactory]:
-    factory: StoreFactory
-    if request.param == "sqlite":
-        factory = SqliteStores(tmp_path / "ledgers")
-    else:
-        factory = PostgresStores(request.getfixturevalue("postgres_database").dsn())
-    yield factory
-    factory.close()
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreFactory]:
+    """One database for all tests of a module, with a ledger for each."""
+    with ExitStack() as after:
+        factory: StoreFactory
+        if request.param == "sqlite":
+            factory = SqliteStores(tmp_path_factory.mktemp("sqlite") / "ledgers")
+        else:
+            server = request.getfixturevalue("postgres_server")
+            factory = PostgresStores(after.enter_context(new_database(server)).dsn())
+        yield after.enter_context(closing(factory))
 
 
 @pytest.fixture
-def store(stores: StoreFactory) -> Iterator[LedgerStore]:
+def origin(request: pytest.FixtureRequest) -> str:
+    """Another one for each test."""
+    return f"bank.example/ledger/kunden-µ/{hashlib.sha256(request.node.name.encode()).hexdigest()[:16]}"
+
+
+@pytest.fixture
+def store(stores: StoreFactory, origin: str) -> Iterator[LedgerStore]:
     """A new ledger, before its genesis."""
-    opened = stores.open(ORIGIN, write=True, create=True)
-    yield opened
-    opened.close()
+    with closing(stores.open(origin, write=True, create=True)) as opened:
+        yield opened
 
 
 @pytest.fixture(params=["files"])

@@ -294,26 +294,33 @@ def test_two_processes_that_install_at_once_install_once(postgres_database: Post
 
 
 @pytest.mark.parametrize(
-    "damage, what, words",
+    "damage, repair, what, words",
     [
-        ("ALTER TABLE tallystick.entry ENABLE TRIGGER append_only_rows", "append-only triggers", "not ENABLE ALWAYS"),
-        (
-            "ALTER TABLE tallystick.entry DISABLE TRIGGER append_only_table",
-            "append-only triggers",
-            "entry.append_only_table",
-        ),
-        ("DROP TRIGGER append_only_rows ON tallystick.checkpoint", "append-only triggers", "is missing"),
-        ("GRANT DELETE ON tallystick.entry TO tallystick_writer", "rights", "tallystick_writer may DELETE entry"),
-        ("GRANT UPDATE (body) ON tallystick.entry TO stranger", "rights", "stranger may UPDATE entry"),
+        ("ALTER TABLE tallystick.entry ENABLE TRIGGER append_only_rows",
+         "ALTER TABLE tallystick.entry ENABLE ALWAYS TRIGGER append_only_rows",
+         "append-only triggers", "entry.append_only_rows is not ENABLE ALWAYS"),
+        ("ALTER TABLE tallystick.entry DISABLE TRIGGER append_only_table",
+         "ALTER TABLE tallystick.entry ENABLE ALWAYS TRIGGER append_only_table",
+         "append-only triggers", "entry.append_only_table is not ENABLE ALWAYS"),
+        ("ALTER TRIGGER append_only_rows ON tallystick.checkpoint RENAME TO other",
+         "ALTER TRIGGER other ON tallystick.checkpoint RENAME TO append_only_rows",
+         "append-only triggers", "checkpoint.append_only_rows is missing"),
+        ("GRANT DELETE ON tallystick.entry TO tallystick_writer",
+         "REVOKE DELETE ON tallystick.entry FROM tallystick_writer",
+         "rights", "tallystick_writer may DELETE entry"),
+        ("GRANT UPDATE (body) ON tallystick.entry TO stranger",
+         "REVOKE UPDATE (body) ON tallystick.entry FROM stranger",
+         "rights", "stranger may UPDATE entry"),
     ],
-)
+)  # fmt: skip
 def test_the_doctor_names_what_was_weakened(
-    opened: Opened, installed: PostgresDatabase, damage: str, what: str, words: str
+    opened: Opened, guarded: PostgresDatabase, damage: str, repair: str, what: str, words: str
 ) -> None:
-    stores = opened(installed.dsn())
+    stores = opened(guarded.dsn())
     assert {finding.level for finding in stores.diagnose()} == {"ok", "warning"}
-    installed.execute(damage)
+    guarded.execute(damage)
     (found,) = [finding for finding in stores.diagnose() if finding.level == "error"]
+    guarded.execute(repair)
     assert found.what == what
     assert words in found.found
     assert found.next_step
