@@ -54,8 +54,10 @@ def test_it_prints_for_people_and_keeps_a_folder(
     tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(repository / "verifier"))
-    result = CliRunner().invoke(main, ["demo", str(tmp_path / "demo")])
+    picture = tmp_path / "demo.svg"
+    result = CliRunner().invoke(main, ["demo", str(tmp_path / "demo"), "--picture", str(picture)])
     assert result.exit_code == 0, result.output
+    assert "font-face" not in picture.read_text()
     assert "Tampering 2" in result.stdout
     assert "every tampering caught" in result.stdout
     assert (tmp_path / "demo" / "receipt" / "payment.tlog-proof").exists()

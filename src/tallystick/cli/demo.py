@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,13 +22,15 @@ __all__ = ["demo"]
 
 INCOMPLETE_EXIT = 2
 HEX_SHOWN = 12
+PICTURE_COLUMNS = 122
 
 
 @click.command(short_help="See a ledger at work, tampered with, and who notices.")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), required=False)
+@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Keep what is printed as SVG, too.")
 @options()
 @pass_session
-def demo(session: Session, folder: Path | None) -> int:
+def demo(session: Session, folder: Path | None, picture: Path | None) -> int:
     """Open a ledger, record, seal, prove, verify; then change a row behind its back and see who notices.
 
     Works in a temporary folder, or in FOLDER, which must be new or empty and is kept. Exit 0 only if the untouched
@@ -39,7 +42,7 @@ def demo(session: Session, folder: Path | None) -> int:
       tallystick demo ./demo --json
     """
     started = monotonic()
-    console = Console(quiet=True) if session.json else stdout_console()
+    console = _console(session, picture)
     with _workplace(folder) as place:
         story = tell(place, lambda so_far: _print(console, so_far))
     seconds = round(monotonic() - started, 1)
@@ -52,8 +55,17 @@ def demo(session: Session, folder: Path | None) -> int:
     else:
         text = Text("NOT PROVEN: see above who missed a tampering, or saw one that was not there.", "bold red")
         console.print(Panel(text, expand=False, border_style="red"))
-
+    if picture is not None:
+        drawn = console.export_svg(title="tallystick demo")
+        # Without its fonts from elsewhere: nothing is fetched to show it.
+        picture.write_text(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL), encoding="utf-8")
     return 0 if story.proven else INCOMPLETE_EXIT
+
+
+def _console(session: Session, picture: Path | None) -> Console:
+    if picture is not None:
+        return Console(record=True, width=PICTURE_COLUMNS, quiet=session.json, highlight=False)
+    return Console(quiet=True) if session.json else stdout_console()
 
 
 @contextlib.contextmanager
