@@ -21,7 +21,7 @@ from tallystick.storage.files import FileTileStore
 from tallystick.storage.postgres import PostgresStores
 from tallystick.storage.sqlite import SqliteStores
 
-ENTRIES = 270  # more than a full tile
+EVENTS = 260  # more than a full tile, however many of the other commands are refused
 
 
 def live(bench: Bench, signers: Sequence[Signer], faults: Faults) -> World:
@@ -30,8 +30,9 @@ def live(bench: Bench, signers: Sequence[Signer], faults: Faults) -> World:
     world.create()
     world.start(1)
     history = History(Random(2), prefix="m")
-    for count in (30, ENTRIES):
-        commands = [history.command(world.now) for _ in range(count)]
+    for events in (0, EVENTS):
+        commands = [history.command(world.now) for _ in range(40)]
+        commands += [{"kind": "event", "id": f"e{i}", "event": "seen"} for i in range(events)]
         world.now += 1_000_000
         world.attempt(lambda ledger, some=commands: world.record(ledger, some))
         world.attempt(world.publish)
