@@ -16,7 +16,7 @@ STAMP := $(VENV)/stamp
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tallystick
 CARGO_DENY := 0.20.2
 NATIVE := $(shell find native -path native/target -prune -o \( -name '*.rs' -o -name 'Cargo.*' -o -name '*.toml' \) -print)
-FUZZ_SECONDS ?= 20
+FUZZ_SECONDS ?= 120
 SEEDS ?= 19999
 KILLS ?= 300
 JOBS ?= auto
@@ -48,10 +48,8 @@ bench: build postgresql ## every benchmark, one JSON line a figure, kept in .cac
 		echo "# $$file" >&2; $(PY) $$file | tee .cache/bench/$$(basename $$file .py).jsonl; done
 
 .PHONY: fuzz
-fuzz: build ## every fuzz target for FUZZ_SECONDS each (default 20)
-	@mkdir -p .cache/fuzz
-	@for file in tests/fuzz/fuzz_*.py; do \
-		echo "# $$file" >&2; $(PY) $$file -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.cache/fuzz/; done
+fuzz: build ## all fuzz targets for FUZZ_SECONDS together (default 120)
+	$(PY) -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 .PHONY: soak
 soak: build postgresql ## simulator and kill -9 for much longer than the suite (SEEDS, KILLS)

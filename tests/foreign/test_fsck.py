@@ -88,6 +88,8 @@ def test_it_accepts_the_log_served_over_http(fsck: Path, log: Log, served: str) 
     assert accepted(said) == log.size, said
 
 
+# Not the largest: fsck v1.0.4 waits for ever on its own queue after an early fault in a log of many bundles.
+@pytest.mark.parametrize("log", SIZES[:-1], indirect=True)
 @pytest.mark.parametrize("path", ["checkpoint", "tile/entries", "tile/0"])
 def test_it_refuses_one_changed_byte(fsck: Path, log: Log, tmp_path: Path, path: str) -> None:
     folder = tmp_path / "log"
@@ -96,7 +98,8 @@ def test_it_refuses_one_changed_byte(fsck: Path, log: Log, tmp_path: Path, path:
     if victim.is_dir():
         victim = max((file for file in victim.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
     data = bytearray(victim.read_bytes())
-    data[len(data) // 3] ^= 1
+    # Of the checkpoint a byte of its text: fsck has the Ed25519 key only and looks at no other signature.
+    data[len(ORIGIN) // 2 if path == "checkpoint" else len(data) // 3] ^= 1
     victim.write_bytes(data)
     said = check(fsck, log, f"file://{folder}")
     assert accepted(said) is None, said
