@@ -174,6 +174,12 @@ def test_one_of_two_signatures_stripped(notice: Notice, ledger: Ledger, line: in
     )
 
 
+def test_a_policy_that_does_without_one_of_the_keys_says_so(verify: Verify, ledger: Ledger) -> None:
+    report = verify(ledger, policy=f"log {ledger.log.vkey(1)}\nquorum none\n".encode())
+    assert any("which the policy does not ask for" in open_.what for open_ in report.unchecked)
+    assert not any("does not ask for" in open_.what for open_ in verify(ledger).unchecked)
+
+
 @pytest.mark.threat(11)
 def test_one_failing_signature_refuses_all(notice: Notice, ledger: Ledger) -> None:
     witness = Signer("witness.example/w", 0x04)

@@ -65,6 +65,7 @@ def test_bodies_that_are_not_all_there(tmp_path: Path, capsys: pytest.CaptureFix
     for number in range(300):
         ledger.pay(f"p{number}", "a", "b", 1)
     folder = ledger.write(tmp_path)
+    rest = (folder / "bodies/001.jsonl").read_bytes()
     (folder / "bodies/001.jsonl").unlink()
     status, out, _ = run(capsys, *ledger_of(folder, "--bodies", folder / "bodies"))
     assert status == 2
@@ -72,10 +73,19 @@ def test_bodies_that_are_not_all_there(tmp_path: Path, capsys: pytest.CaptureFix
     assert "  7. root of the tree: ok" in out
     lines = (folder / "bodies/000.jsonl").read_bytes().splitlines(keepends=True)
     (folder / "bodies/000.jsonl").write_bytes(b"".join(lines[:-1]))
+    status, out, _ = run(capsys, *ledger_of(folder, "--bodies", folder / "bodies"))
+    assert status == 2
+    assert "the body of entry 255 is absent" in out
+    (folder / "bodies/000.jsonl").write_bytes(b"".join([*lines[:7], *lines[8:], lines[7]]))
     status, out, _ = run(capsys, *ledger_of(folder, "--bodies", folder / "bodies", "--json"))
     report = json.loads(out)
-    assert (status, report["exit"], report["failure"]["message"]) == (1, 1, "fewer bodies than entries")
-    assert report["failure"]["seq"] == 255
+    assert (status, report["failure"]["message"]) == (1, "the parts are not those that were recorded")
+    assert report["failure"]["seq"] == 7
+    (folder / "bodies/000.jsonl").write_bytes(b"".join(lines))
+    (folder / "bodies/001.jsonl").write_bytes(rest + b"[]\n")  # of a ledger that has grown since
+    status, out, _ = run(capsys, *ledger_of(folder, "--bodies", folder / "bodies"))
+    assert status == 2
+    assert "verify them with a newer checkpoint" in out
 
 
 def test_a_missing_tile_is_not_tampering(published: Path, capsys: pytest.CaptureFixture[str]) -> None:

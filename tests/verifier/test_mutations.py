@@ -75,7 +75,7 @@ def accepted(files: dict[str, bytes], name: str, policy: TrustPolicy, step: int)
             verify_ledger(
                 source, policy, depth="auditor", bodies=lambda size, s=source: read_bodies(s, "bodies/", size)
             )  # type: ignore[misc]
-        except Tampering:
+        except VerificationError:
             continue
         unnoticed.add(at)
     return unnoticed

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tallystick_verify.entry import MAX_BODY_BYTES
-from tallystick_verify.errors import Malformed
+from tallystick_verify.errors import Incomplete
 from tallystick_verify.merkle import TILE_WIDTH, tile_number
 from tallystick_verify.source import LineSource
 
@@ -32,11 +32,13 @@ def read_body_file(source: LineSource, path: str, size: int) -> Iterator[bytes |
     return iter([None] * size) if lines is None else _exactly(size, lines, 0)
 
 
-def _exactly(count: int, lines: Iterator[bytes], first: int) -> Iterator[bytes]:
+def _exactly(count: int, lines: Iterator[bytes], first: int) -> Iterator[bytes | None]:
     found = 0
     for found, line in enumerate(lines, start=1):
         if found > count:
-            raise Malformed("more bodies than entries", step=10, seq=first + count)
+            message = (
+                "the bodies are those of a larger ledger than the checkpoint's; verify them with a newer checkpoint"
+            )
+            raise Incomplete(message, step=10, expected=first + count, found=f"more than {first + count}")
         yield line
-    if found < count:
-        raise Malformed("fewer bodies than entries", step=10, seq=first + found, expected=count, found=found)
+    yield from [None] * (count - found)

@@ -31,7 +31,7 @@ from tallystick_verify.policy import TrustedCheckpoint, TrustPolicy
 from tallystick_verify.report import Report
 from tallystick_verify.rules import Book
 from tallystick_verify.source import MAX_SMALL_BYTES, Source, read_tile
-from tallystick_verify.witnessing import check_times, say_who_is_missing
+from tallystick_verify.witnessing import check_times, say_which_keys_are_not_asked_for, say_who_is_missing
 
 __all__ = ["Bodies", "Progress", "verify_ledger"]
 
@@ -103,6 +103,8 @@ class _Ledger:
             stubs, leaves = self._bundle(done // TILE_WIDTH, width, chain)
             for number, (stub_bytes, leaf) in enumerate(zip(stubs, leaves, strict=True)):
                 self.last = stub = chain.take(stub_bytes, leaf)  # 3. 4. 5.
+                if stub.kind == "genesis":
+                    say_which_keys_are_not_asked_for(report, self.policy, stub)
                 if audit is not None:
                     audit.take(stub)
                 if done + number + 1 in olds:

@@ -7,7 +7,7 @@ from tallystick_verify.errors import Tampering
 from tallystick_verify.policy import TrustedCheckpoint, TrustPolicy
 from tallystick_verify.report import Report
 
-__all__ = ["check_times", "say_who_is_missing"]
+__all__ = ["check_times", "say_which_keys_are_not_asked_for", "say_who_is_missing"]
 
 _WITNESS_CLOCK_SKEW_S = 300
 
@@ -53,3 +53,15 @@ def say_who_is_missing(report: Report, policy: TrustPolicy, trusted: TrustedChec
         if key not in signers:
             report.not_checked(f"witness {key.name} did not cosign; the policy does without", required=False)
     report.not_checked("anchors: none was checked; the checkpoint's time is its signers' word", required=False)
+
+
+def say_which_keys_are_not_asked_for(report: Report, policy: TrustPolicy, genesis: Stub) -> None:
+    """List the ledger's own keys, as its genesis names them, whose signatures the policy does without."""
+    named = genesis.body.get("keys", []) if isinstance(genesis.body, dict) else []
+    asked = {str(key) for key in (*policy.logs, *policy.witnesses.values())}
+    for text in named if isinstance(named, list) else []:
+        if text not in asked:
+            shown = f"{text[:80]}…" if isinstance(text, str) else "unreadable"
+            report.not_checked(
+                f"signatures by the ledger's key {shown}, which the policy does not ask for", required=False
+            )
