@@ -22,7 +22,7 @@ __all__ = ["demo"]
 
 INCOMPLETE_EXIT = 2
 HEX_SHOWN = 12
-PICTURE_COLUMNS = 122
+PICTURE_COLUMNS = 130
 
 
 @click.command(short_help="See a ledger at work, tampered with, and who notices.")
