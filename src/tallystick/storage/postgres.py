@@ -171,7 +171,7 @@ class PostgresStore:
                 raise IdExists("an id of the batch is taken", ledger=self._origin) from error
             raise IntegrityViolation(
                 "rows stand beyond the head",
-                next_step="Stop writing and run `tallystick verify`.",
+                next_step="Stop writing and run `tallystick ledger audit`.",
                 ledger=self._origin,
                 head=size,
                 found=error.diag.message_detail,
@@ -340,7 +340,7 @@ class PostgresStores:
             if not write:
                 raise Misconfigured(
                     "the tables are of an older release, or absent",
-                    next_step="Open a ledger for writing, as a login that may migrate them.",
+                    next_step="Run a command that writes, such as `tallystick seal`, as a member of tallystick_owner.",
                     expected=migrations.REVISIONS["postgres"][-1],
                     found=found,
                 )
@@ -352,7 +352,9 @@ class PostgresStores:
                 connection.execute(sql, (origin,))
             number = self._number(origin)
         if number is None:
-            raise Misconfigured("there is no such ledger", next_step="Create it with `tallystick init`.", ledger=origin)
+            raise Misconfigured(
+                "there is no such ledger", next_step="Create it: tallystick ledger create ORIGIN", ledger=origin
+            )
         return PostgresStore(origin, number, self._read, self._write if write else None)
 
     def diagnose(self) -> list[Finding]:

@@ -79,12 +79,12 @@ def _server(connection: Connection, findings: list[Finding]) -> None:
 def _schema(connection: Connection, findings: list[Finding]) -> bool:
     expected = REVISIONS["postgres"][-1]
     if connection.execute("SELECT to_regclass('tallystick.alembic_version')").fetchone() == (None,):
-        findings.append(Finding("warning", "schema", "absent", "Create a ledger with `tallystick init`."))
+        findings.append(Finding("warning", "schema", "absent", "Create a ledger: tallystick ledger create ORIGIN"))
         return False
     row = connection.execute("SELECT version_num FROM tallystick.alembic_version").fetchone()
     found = "none" if row is None else str(row[0])
     if found in REVISIONS["postgres"]:
-        advice = "Open a ledger for writing as a login that is a member of tallystick_owner."
+        advice = "Run a command that writes, such as `tallystick seal`, as a member of tallystick_owner."
     else:
         advice = "A later release migrated it: use that one."
     findings.append(Finding("ok", "schema", found) if found == expected else Finding("error", "schema", found, advice))

@@ -56,7 +56,7 @@ def named_errors() -> Iterator[None]:
     except psycopg.IntegrityError as error:
         raise IntegrityViolation(
             f"rows contradict each other: {_words(error)}",
-            next_step="Stop writing and run `tallystick verify`.",
+            next_step="Stop writing and run `tallystick ledger audit`.",
             found=error.diag.message_detail,
         ) from error
     except psycopg.errors.ReadOnlySqlTransaction as error:

@@ -261,7 +261,7 @@ class SqliteStores:
         if migrations.is_behind("sqlite", found):
             raise Misconfigured(
                 "the tables are of an older release, or absent",
-                next_step="Open the ledger for writing once.",
+                next_step="Run a command that writes, such as `tallystick seal`.",
                 expected=migrations.REVISIONS["sqlite"][-1],
                 found=found,
                 path=str(path),
@@ -306,4 +306,6 @@ def _revision(path: Path, mode: Literal["ro", "rw"]) -> str | None:
 
 
 def _absent(origin: str) -> Misconfigured:
-    return Misconfigured("there is no such ledger", next_step="Create it with `tallystick init`.", ledger=origin)
+    return Misconfigured(
+        "there is no such ledger", next_step="Create it: tallystick ledger create ORIGIN", ledger=origin
+    )

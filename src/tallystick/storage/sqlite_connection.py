@@ -146,7 +146,7 @@ def _named(code: str, message: str, path: str) -> Exception:
         return IdExists("an id of the batch is taken", path=path)
     family = "_".join(code.split("_")[:2])
     if family == "SQLITE_CONSTRAINT":
-        next_step = "Stop writing and run `tallystick verify`."
+        next_step = "Stop writing and run `tallystick ledger audit`."
         return IntegrityViolation(f"rows contradict the head: {message}", next_step=next_step, path=path, code=code)
     if family in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
         next_step = "Stop writing; keep the file and its -wal."

@@ -60,7 +60,9 @@ def _file(name: str, connection: Connection) -> list[Finding]:
             "schema",
             revision,
             REVISIONS["sqlite"][-1],
-            "Open the ledger for writing once." if known else "A later release migrated it: use that one.",
+            "Run a command that writes, such as `tallystick seal`."
+            if known
+            else "A later release migrated it: use that one.",
         ),
         _expect(
             name,
