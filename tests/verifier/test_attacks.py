@@ -235,6 +235,15 @@ def test_ambiguous_json_is_refused_with_its_position(raw: bytes, position: int) 
     assert caught.value.facts["position"] == position
 
 
+def test_members_stand_in_the_order_of_utf_16() -> None:
+    """RFC 8785 §3.2.3: U+1F600 is D83D DE00 there, and comes before U+FB33."""
+    assert strictjson.write({"\ufb33": 1, "\U0001f600": 2, "a": {"\ufb33": 3, "\U0001f600": 4}}) == (
+        '{"a":{"\U0001f600":4,"\ufb33":3},"\U0001f600":2,"\ufb33":1}'.encode()
+    )
+    with pytest.raises(Tampering):
+        strictjson.read('{"\ufb33":1,"\U0001f600":2}'.encode())
+
+
 @pytest.mark.threat(13)
 @pytest.mark.parametrize(
     "change",

@@ -1,7 +1,7 @@
 r"""JSON that has one reading and one spelling: RFC 8785, without floats.
 
     parse(raw)  -> value   any JSON that is not ambiguous: UTF-8, no duplicate member, no float, no NaN,
-                           no lone surrogate, integers within ±(2^53 - 1), nesting at most 64
+                           no lone surrogate, integers within ±(2^53 - 1)
     read(raw)   -> value   the same, and `raw` must be the canonical spelling, byte for byte
     write(value) -> bytes  the canonical spelling
 
@@ -27,7 +27,6 @@ from tallystick_verify.errors import Malformed
 __all__ = ["MAX_INTEGER", "parse", "read", "write"]
 
 MAX_INTEGER = 2**53 - 1
-_MAX_DEPTH = 64
 
 
 class _AmbiguousError(Exception):
@@ -66,7 +65,8 @@ def parse(raw: bytes) -> Any:
         raise Malformed("JSON is not UTF-8", position=error.start) from None
     try:
         value = _DECODER.decode(text)
-        _check(value, 0)
+        if b"\\u" in raw:  # only an escape can spell a surrogate alone: UTF-8 cannot
+            _check(value)
     except _AmbiguousError as error:
         what, token, skip = error.args
         raise Malformed(f"ambiguous JSON: {what}", position=_place(raw, token, skip)) from None
@@ -83,21 +83,19 @@ def _place(raw: bytes, token: str, skip: int) -> int:
     return max(raw.find(token.encode("utf-8", "surrogatepass"), place + 1) if skip and place >= 0 else place, 0)
 
 
-def _check(value: object, depth: int) -> None:
-    """Refuse what Python takes and RFC 8785 does not: lone surrogates and bottomless nesting."""
-    if depth > _MAX_DEPTH:
-        raise Malformed("JSON is nested too deeply", position=0)
+def _check(value: object) -> None:
+    """Refuse lone surrogates, which Python's decoder lets through."""
     if isinstance(value, str):
-        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
-            lone = next(char for char in value if "\ud800" <= char <= "\udfff")
+        lone = next((char for char in value if "\ud800" <= char <= "\udfff"), None)
+        if lone is not None:
             raise _AmbiguousError("lone surrogate", f"\\u{ord(lone):04x}", 0)
     elif isinstance(value, list):
         for item in value:
-            _check(item, depth + 1)
+            _check(item)
     elif isinstance(value, dict):
         for name, item in value.items():
-            _check(name, depth)
-            _check(item, depth + 1)
+            _check(name)
+            _check(item)
 
 
 def _utf16(name: str) -> bytes:
@@ -111,17 +109,25 @@ def _ordered(value: object) -> object:
 
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_ENCODE_SORTED = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode
 
 
 def write(value: object) -> bytes:
     """`value` in its one spelling; made of dict, list, str, int, bool and None."""
-    return _ENCODE(_ordered(value)).encode()
+    text = _ENCODE_SORTED(value)
+    # By code points and by UTF-16 code units the order is the same, unless there is a character beyond U+FFFF.
+    if not text.isascii() and max(text) > "\uffff":
+        text = _ENCODE(_ordered(value))
+    return text.encode()
 
 
 def read(raw: bytes) -> Any:
     """The value of `raw`, which must be the canonical spelling."""
     value = parse(raw)
-    printed = write(value)
+    try:
+        printed = write(value)
+    except RecursionError:
+        raise Malformed("JSON is nested too deeply", position=0) from None
     if printed != raw:
         pairs = zip(raw, printed, strict=False)
         place = next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(raw), len(printed)))
