@@ -87,6 +87,10 @@ fmt: $(STAMP)/test ## format Python and Rust
 docs: build ## write the generated documents again
 	$(PY) docs/generate.py
 
+.PHONY: picture
+picture: build ## draw the README's picture from what the demo prints
+	$(PY) docs/picture.py
+
 .PHONY: requirements
 requirements: ## resolve requirements/*.in again (needs uv)
 	cd requirements && for name in runtime test build; do \
