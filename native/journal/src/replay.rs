@@ -207,19 +207,19 @@ impl Replay {
             }
         }
         let role = Role::of(kind);
-        let id = match &facts.id {
-            Seen::Absent => None,
-            Seen::Shown(id) => Some(id.as_ref()),
+        let (id, column) = match &facts.id {
+            Seen::Absent => (None, "body"),
+            Seen::Shown(id) => (Some(id.as_ref()), "body"),
             Seen::Hidden => {
                 self.targets.ids_hidden |= role != Role::Other;
-                id_column
+                (id_column, "id")
             }
         };
         if let Some(id) = id {
             let shown = if complete && role != Role::Other { self.totals.legs.as_slice() } else { &[] };
             let expires = if let Seen::Shown(at) = facts.expires { Some(at) } else { None };
             let record = Record { id, seq, role, expires, legs: shown.into() };
-            self.targets.insert(&record, facts.expires == Seen::Hidden)?;
+            self.targets.insert(&record, column, facts.expires == Seen::Hidden)?;
         }
         self.destroyed.extend(facts.destroyed.iter().map(|&part| (seq, part)));
         Ok(())

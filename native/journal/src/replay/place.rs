@@ -3,6 +3,8 @@ use std::fmt;
 use super::blame::{blame, Blame, Checked};
 use crate::Kind;
 
+pub(super) const LEGS_MAX: usize = 1_000;
+
 /// Where a part stands in the order of docs/reference/entries.md, "Parts, in this order".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
@@ -182,7 +184,7 @@ impl Layout {
         let fits = later
             && match place {
                 _ if position < head => form.head[position] == place,
-                Place::Leg(index) => form.legs && position == head + index as usize,
+                Place::Leg(index) => form.legs && position == head + index as usize && (index as usize) < LEGS_MAX,
                 Place::Balance(index) => form.legs && self.balance_fits(position, index as usize, head),
                 _ => form.rest & place.bit() != 0,
             };
@@ -204,9 +206,12 @@ impl Layout {
         Ok(())
     }
 
-    /// Balances follow at least one leg, and all of those that are shown.
+    /// Balances follow 1 to 1000 legs, all of those that are shown.
     fn balance_fits(&self, position: usize, index: usize, head: usize) -> bool {
         let earliest = self.legs_end.max(head + 1);
+        if index >= 2 * LEGS_MAX || position > index + head + LEGS_MAX {
+            return false;
+        }
         match (position.checked_sub(index), self.balances) {
             (Some(start), Some(balances)) => start == balances,
             (Some(start), None) => {

@@ -5,7 +5,7 @@ use json::{compare_keys, Reader, Token, Value};
 use merkle::{Hash, Tree};
 
 use super::blame::{blame, hex, Blame, Checked};
-use super::place::{malformed, Gaps, Layout, Place};
+use super::place::{malformed, Gaps, Layout, Place, LEGS_MAX};
 use super::stub::{Content, Stub};
 use super::StoredRow;
 use crate::definition::Action;
@@ -17,7 +17,6 @@ use crate::{Balance, Kind};
 
 const BODY_BYTES_MAX: usize = 16 << 20;
 const METADATA_MAX: usize = 64;
-const LEGS_MAX: u32 = 1_000;
 
 /// Rows read together; legs and balances of all of them in one list each.
 #[derive(Debug, Default)]
@@ -356,9 +355,6 @@ impl<'a> Part<'a> {
             (Some(_), Some(requested)) if !aims && requested >= amount => {}
             _ => return Err(malformed(self.place, "balancing and no less requested than moved", amount)),
         }
-        if index >= LEGS_MAX {
-            return Err(malformed(self.place, "at most 1000 legs", index + 1));
-        }
         Ok(Leg { index, debit, credit, asset, amount, of })
     }
 
@@ -429,7 +425,7 @@ impl<'a> Part<'a> {
 
     fn index(&mut self) -> Checked<u32> {
         match self.reader.value().map_err(not_canonical)? {
-            Token::Integer(index) if (0..i64::from(LEGS_MAX)).contains(&index) => Ok(index as u32),
+            Token::Integer(index) if (0..LEGS_MAX as i64).contains(&index) => Ok(index as u32),
             _ => Err(malformed(self.place, "the position of a leg", "another value")),
         }
     }

@@ -93,12 +93,13 @@ impl Targets {
         self.by_id.find(hash, |&position| id_at(&self.records, position) == id.as_bytes()).copied()
     }
 
-    pub fn insert(&mut self, record: &Record<'_>, expires_hidden: bool) -> Checked<()> {
+    /// `column` is where the id was read.
+    pub fn insert(&mut self, record: &Record<'_>, column: &'static str, expires_hidden: bool) -> Checked<()> {
         let hash = self.hasher.hash_one(record.id.as_bytes());
         let records = &self.records;
         if let Some(&position) = self.by_id.find(hash, |&position| id_at(records, position) == record.id.as_bytes()) {
             let found = format!("{:?}, also of entry {}", record.id, self.get(position).seq);
-            return Err(blame("body", "an id is unique in a ledger for ever", "another id", found));
+            return Err(blame(column, "an id is unique in a ledger for ever", "another id", found));
         }
         let position = self.records.len() as u64;
         let out = &mut self.records;

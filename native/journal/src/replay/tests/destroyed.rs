@@ -150,6 +150,11 @@ fn what_is_shown_beside_destroyed_parts_is_still_checked() {
         let found = replayed(&rows).err().unwrap();
         assert!(found.seq == 2 && found.what.contains(what), "{found}");
     }
+    let mut rows = ledger.rows.clone();
+    rows[2].destroy(1);
+    rows[2].id = rows[1].id.clone();
+    let found = replayed(&rows).err().unwrap();
+    assert!(found.seq == 2 && found.column == "id" && found.what.contains("unique"), "{found}");
     let mut rows = ledger.rows;
     rows[2].destroy(2);
     let body = String::from_utf8(rows[2].body.clone()).unwrap();
