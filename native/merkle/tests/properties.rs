@@ -129,7 +129,7 @@ fn what_does_not_exist_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn large_trees_agree_with_the_recursion(size in 1000usize..9000, index in any::<prop::sample::Index>()) {

@@ -34,7 +34,7 @@ impl SqliteConnection {
     }
 
     /// One statement; None, int, str, bytes in and out.
-    #[pyo3(signature = (sql, parameters = None))]
+    #[pyo3(signature = (sql, parameters = None), text_signature = "($self, sql, parameters=())")]
     fn execute<'py>(
         &self,
         py: Python<'py>,

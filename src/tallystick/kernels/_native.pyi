@@ -1,7 +1,7 @@
 """The compiled module: bytes in, bytes out; every function that works on more than a few kilobytes releases the GIL."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Literal, final
+from typing import Any, Final, Literal, Self, TypeAlias, final
 
 # --- json: strict parse (RFC 8259, no duplicate keys, no lone surrogates, no floats, |integer| < 2^53) and RFC 8785
 
@@ -48,7 +48,7 @@ def bundle_hashes(bundle: bytes) -> bytes:
     """Leaf hashes of the items of an entry bundle; `ValueError` if it is truncated."""
 
 def body_root(parts: Sequence[bytes]) -> bytes:
-    """Root of a body tree (0x02 parts, 0x03 nodes); a part of 32 bytes that is not JSON is never guessed: see core.body."""
+    """Root of a body tree (0x02 parts, 0x03 nodes)."""
 
 def body_root_of_hashes(hashes: bytes) -> bytes: ...
 def body_path(hashes: bytes, index: int) -> bytes: ...
@@ -56,7 +56,7 @@ def part_hash(part: bytes) -> bytes: ...
 
 # --- journal: docs/reference/entries.md
 
-Format = Literal["json", "ndjson", "objects", "arrow"]
+_Format: TypeAlias = Literal["json", "ndjson", "objects", "arrow"]
 
 @final
 class Requests:
@@ -100,8 +100,10 @@ class Batch:
 
     def outcomes(self) -> list[tuple[int, bytes, int, bool] | dict[str, Any]]: ...
     def refused_ids(self) -> list[str]:
-        """The ids of refused commands, `malformed` and `id_conflict` apart: one of them may be a replay whose first
-        answer must be given again although the rules would refuse it today, so the caller looks them up."""
+        """The ids of refused commands, `malformed` and `id_conflict` apart, for the caller to look up.
+
+        One of them may be a replay whose first answer must be given again although the rules would refuse it today.
+        """
 
     def entries(self) -> Iterator[tuple[int, str | None, bytes, bytes, bytes]]:
         """(seq, id, stub, body, hash)."""
@@ -129,7 +131,7 @@ class Journal:
     `IdExists`). When it is not known what was stored, `reset` and load again.
     """
 
-    def __init__(self, ledger: str) -> None: ...
+    def __new__(cls, ledger: str) -> Self: ...
     def reset(
         self,
         head: tuple[int, bytes, int, int, int, int | None] | None,
@@ -139,9 +141,11 @@ class Journal:
     ) -> None:
         """Forget everything and start at a head (None: before genesis)."""
 
-    def parse(self, requests: Sequence[tuple[str, Format, Any]]) -> Requests:
-        """(by, format, payload). Never raises for a bad command: that command is refused as `malformed`. `ValueError` for a
-        `by` without its form and for a table with a wrong column; `TypeError` for a payload that is no bytes.
+    def parse(self, requests: Sequence[tuple[str, _Format, Any]]) -> Requests:
+        """(by, format, payload). Never raises for a bad command: that command is refused as `malformed`.
+
+        `ValueError` for a `by` without its form and for a table with a wrong column; `TypeError` for a payload that is
+        no bytes.
 
         A text that is not strict JSON (a whole payload, or one line of NDJSON) is one malformed command.
 
@@ -150,7 +154,7 @@ class Journal:
         """
 
     def missing(self, requests: Requests, now: int) -> tuple[list[str], list[str]]:
-        """(accounts, target ids) that `apply` at `now` needs and that are not loaded; those of due expiries included."""
+        """(accounts, target ids) that `apply` at `now` needs and that are not loaded, due expiries included."""
 
     def load(
         self,
@@ -171,7 +175,7 @@ class Journal:
         requests: Requests,
         now: int,
         seed: bytes,
-        existing: Sequence[tuple[str, int, bytes, bytes, bytes]] = (),
+        existing: Sequence[tuple[str, int, bytes, bytes, bytes]] = ...,
     ) -> Batch:
         """Apply commands at `now` (microseconds). `seed` (32 unpredictable bytes, used once) gives the salts.
 
@@ -191,18 +195,18 @@ class Journal:
     def rollback(self, batch: Batch) -> None: ...
 
 class ReplayError(ValueError):
-    """`args` = (what, seq, column, expected, found): the first entry that contradicts itself or the entries before it."""
+    """`args` = (what, seq, column, expected, found): the first entry that contradicts itself or those before it."""
 
 @final
 class Replay:
     """Re-derives from stored rows what they must amount to: the other half of `Journal`, for the audit.
 
-    Per row, all cores: the stub is canonical, of this ledger, in sequence, later than the one before and linked to it; `hash`
-    and `id` columns agree with stub and body; the parts' root is the stub's `body`; each `balances/i` is the balance
-    before plus the effect of the legs; seals fit their batch. Keeps balances, definitions, remainders, scales.
+    Per row, all cores: the stub is canonical, of this ledger, in sequence, later than the one before and linked to it;
+    `hash` and `id` columns agree with stub and body; the parts' root is the stub's `body`; each `balances/i` is the
+    balance before plus the effect of the legs; seals fit their batch. Keeps balances, definitions, remainders, scales.
     """
 
-    def __init__(self, ledger: str) -> None: ...
+    def __new__(cls, ledger: str) -> Self: ...
     def feed(self, rows: Sequence[tuple[int, str | None, bytes, bytes, bytes]]) -> bytes:
         """(seq, id, stub, body, hash), in order; returns the leaf hashes computed from the stubs."""
 
@@ -223,7 +227,7 @@ class Replay:
         """Sorted by code in byte order."""
 
     def destroyed(self) -> list[tuple[int, int]]:
-        """(seq, part) of parts that were destroyed; what they held is carried forward from the other parts if possible."""
+        """(seq, part) of destroyed parts; what they held is carried forward from the other parts if possible."""
 
     def obscured(self) -> list[Literal["balance", "account", "remainder", "asset", "head"]]:
         """Tables that may hold more than is derived here, for destroyed parts hide even which rows they concern.
@@ -240,7 +244,7 @@ class SqliteError(OSError):
 class SqliteConnection:
     """One connection, usable from any thread, one call at a time (others wait, GIL released)."""
 
-    def __init__(self, path: str, *, mode: Literal["ro", "rw", "rwc"] = "rw", busy_timeout_ms: int = 5000) -> None: ...
+    def __new__(cls, path: str, *, mode: Literal["ro", "rw", "rwc"] = "rw", busy_timeout_ms: int = 5000) -> Self: ...
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """One statement; None, int, str, bytes in and out."""
 
