@@ -289,6 +289,12 @@ def test_zips_that_hide_something() -> None:
         twice = zipped(("policy", b"a"), ("policy", b"b"))
     with pytest.raises(Malformed, match="twice"):
         read_zip(twice)
+    nameless = (
+        zipped(("x", b"a")).replace(b"\xa4\x81\0\0\0\0x", b"\xa4\x81\0\0\0\0").replace(b"\x2f\0\0\0", b"\x2e\0\0\0")
+    )
+    at = nameless.index(b"PK\x01\x02") + 28  # length of the path in the central directory
+    with pytest.raises(Malformed):
+        read_zip(nameless[:at] + b"\0" + nameless[at + 1 :])
     with pytest.raises(Malformed, match="twice, or hides"):
         read_zip(zipped(("policyXx", b"a")).replace(b"policyXx", b"policy\0x"))
     encrypted = bytearray(zipped(("policy", b"a")))

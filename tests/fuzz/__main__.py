@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,22 +38,25 @@ def plain(name: str, target: Target, seconds: float, seed: int) -> str:
 
 
 def guided(name: str, target: Target, seconds: float, seed: int) -> str:
-    """The same in a process of its own, by coverage."""
-    with tempfile.TemporaryDirectory() as folder:
-        corpus = Path(folder) / "corpus"
-        corpus.mkdir()
-        for i, data in enumerate(target.seeds):
-            (corpus / str(i)).write_bytes(data)
-        limits = [f"-max_total_time={max(1, round(seconds))}", f"-seed={seed}", "-timeout=10"]
-        command = [sys.executable, str(TESTS / "fuzz" / "guided.py"), name, str(corpus), *limits]
-        done = subprocess.run(
-            [*command, f"-artifact_prefix={folder}/"], check=False, capture_output=True, text=True, errors="replace"
-        )
-        ends = [line for line in done.stderr.splitlines() if line.startswith("Done ")]
-        if done.returncode == 0 and ends:
-            return ends[-1].removeprefix("Done ")
-        inputs = [repr(path.read_bytes()) for path in Path(folder).iterdir() if path.is_file()]
-        raise AssertionError("\n".join([done.stdout[-4000:], done.stderr[-4000:], f"{name}:", *inputs]))
+    """The same in a process of its own, by coverage. A failing input is left in the folder that the error names."""
+    folder = Path(tempfile.mkdtemp(prefix=f"fuzz-{name}-"))
+    corpus = folder / "corpus"
+    corpus.mkdir()
+    for i, data in enumerate(target.seeds):
+        (corpus / str(i)).write_bytes(data)
+    limits = [
+        f"-max_total_time={max(1, round(seconds))}",
+        f"-seed={seed}",
+        "-timeout=10",
+        f"-artifact_prefix={folder}/",
+    ]
+    command = [sys.executable, str(TESTS / "fuzz" / "guided.py"), name, str(corpus), *limits]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
+    ends = [line for line in done.stderr.splitlines() if line.startswith("Done ")]
+    if done.returncode or not ends:
+        raise AssertionError("\n".join([done.stderr[-2000:], done.stdout[-4000:], f"{name}: the input is in {folder}"]))
+    shutil.rmtree(folder)
+    return ends[-1].removeprefix("Done ")
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ def read_zip(data: bytes, bytes_max: int = BYTES_MAX) -> dict[str, bytes]:
     left = bytes_max
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
             if len(entries) > _FILES_MAX:
                 raise Malformed("a zip has too many files", expected=f"at most {_FILES_MAX}", found=len(entries))
             for entry in entries:
