@@ -16,12 +16,10 @@ use crate::kind::Kind;
 use crate::plan::Plan;
 use crate::Head;
 
-/// Chunks are closed at so many entries or balances, whichever comes first.
-const CHUNK_ENTRIES_MAX: usize = 256;
+/// Chunks are closed at so many entries or balances, whichever comes first: few enough that whoever stores them soon has
+/// the first, and enough to hide their hand-over.
+const CHUNK_ENTRIES_MAX: usize = 128;
 const CHUNK_BALANCES_MAX: usize = 2_048;
-
-/// Up to here handing work to another thread costs more than it saves.
-const INLINE_ENTRIES_MAX: usize = 32;
 
 /// A guess at the bytes of a part, and of a stub, for one allocation per chunk.
 const PART_SIZE: usize = 200;
@@ -61,10 +59,10 @@ impl Drop for Job {
     }
 }
 
-/// Start building; small batches are built when this returns.
+/// Start building. A single chunk is built when this returns: another thread would only add its start to the wait.
 pub(crate) fn start(shared: &Arc<Shared>, salts: Salts) {
     let job = Arc::new(Job { shared: Arc::clone(shared), salts, next: AtomicUsize::new(0) });
-    if shared.plan.entries.len() <= INLINE_ENTRIES_MAX {
+    if shared.chunks.len() <= 1 {
         return work(&job);
     }
     // One core is left to whoever stores the chunks.

@@ -76,10 +76,11 @@ impl Salts {
     fn salt(&self, seq: u64, part: usize) -> [u8; 16] {
         match self {
             Salts::Seed(seed) => {
-                let digest = Sha256::new_with_prefix(seed)
-                    .chain_update(seq.to_be_bytes())
-                    .chain_update((part as u32).to_be_bytes())
-                    .finalize();
+                let mut input = [0; 44];
+                input[..32].copy_from_slice(seed);
+                input[32..40].copy_from_slice(&seq.to_be_bytes());
+                input[40..].copy_from_slice(&(part as u32).to_be_bytes());
+                let digest = Sha256::digest(input);
                 digest[..16].try_into().expect("16 of 32 bytes")
             }
             #[cfg(test)]

@@ -55,8 +55,8 @@ fn large_batches_are_built_in_chunks_that_can_be_read_again() {
     requests.json(format!("[{}]", many.join(",")).as_bytes());
     let batch = ledger.apply(&requests.into(), &[]).unwrap();
     let sizes: Vec<usize> = batch.chunks().map(|chunk| chunk.len()).collect();
-    assert_eq!(sizes, [256, 256, 256, 232]);
-    assert_eq!(batch.chunks().map(|chunk| chunk.first()).collect::<Vec<_>>(), [1, 257, 513, 769]);
+    assert_eq!(sizes, [128, 128, 128, 128, 128, 128, 128, 104]);
+    assert_eq!(batch.chunks().map(|chunk| chunk.first()).take(3).collect::<Vec<_>>(), [1, 129, 257]);
     assert_eq!(batch.outcome(999), batch.outcome(999));
     ledger.store(&batch);
     check(&ledger);
@@ -107,7 +107,7 @@ fn a_copy_image_holds_the_rows() {
     requests.json(format!("[{},{{\"kind\":\"account\",\"name\":\"c\"}}]", many.join(",")).as_bytes());
     let batch = ledger.apply(&requests.into(), &[]).unwrap();
     let pieces: Vec<Vec<u8>> = batch.copy_image(9).collect();
-    assert_eq!(pieces.len(), 2);
+    assert_eq!(pieces.len(), 3);
     let image = pieces.concat();
     let mut rest = image.strip_prefix(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0").unwrap();
     let mut take = |count: usize| {
