@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from bank import ORIGIN, work
+from crash_bank import ORIGIN, work
 from servers import PostgresDatabase
 
 from tallystick.wiring import create_installation, open_installation
@@ -35,7 +35,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 @pytest.mark.timeout(600)
 def test_nothing_acknowledged_is_lost(home: Path) -> None:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["bank"])
+    context.set_forkserver_preload(["crash_bank"])
     random = Random(9)
     acknowledged: dict[str, tuple[int, bytes]] = {}
     for kill in range(KILLS):

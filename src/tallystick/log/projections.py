@@ -19,8 +19,9 @@ __all__ = ["ProjectionContradicts", "Projections", "Seen", "Values", "effective_
 
 NAME = "reading"
 TABLES = ("posting", "metadata")
+ROWS_AT_ONCE = 50_000  # a transaction for each few entries would cost a flush each
 Values = dict[str, Any]
-Rows = dict[str, Sequence[tuple[object, ...]]]
+Rows = dict[str, list[tuple[object, ...]]]
 
 POSTED = frozenset({"transaction", "adjustment", "reversal", "post"})
 
@@ -76,13 +77,18 @@ class Projections:
     def follow(self) -> int:
         """Bring the tables up to the head; how many entries they show then."""
         position, end = self._gap()
+        derived: Rows = {table: [] for table in TABLES}
         for rows in self._store.entries(position, end):
             upto = rows[-1].seq + 1
+            for table, made in self._derive(rows).items():
+                derived[table] += made
+            if upto < end and len(derived["posting"]) < ROWS_AT_ONCE:
+                continue
             try:
-                self._store.project(NAME, position, upto, self._derive(rows))
+                self._store.project(NAME, position, upto, dict(derived))
             except HeadMoved:  # another process follows as well
                 return self.follow()
-            position = upto
+            position, derived = upto, {table: [] for table in TABLES}
         return position
 
     def _gap(self) -> tuple[int, int]:
@@ -109,14 +115,16 @@ class Projections:
         """Hold every row that is there against the entries it was derived from, and the other way round."""
         position = self._store.projected(NAME)
         for rows in self._store.entries(0, position):
-            first, end = rows[0].seq, rows[-1].seq + 1
             for table, expected in self._derive(rows).items():
-                found = self._store.query(
-                    f"SELECT {COLUMNS[table]} FROM {{{table}}} AS t WHERE seq >= ? AND seq < ?",  # noqa: S608 (constants)
-                    (first, end),
-                )
-                if sorted(map(_plain, found)) != sorted(map(_plain, expected)):
-                    raise self._contradiction(table, {_plain(r) for r in found}, {_plain(r) for r in expected})
+                self._must_be(table, rows[0].seq, rows[-1].seq + 1, expected)
+        for table in TABLES:
+            self._must_be(table, position, 1 << 62, [])
+
+    def _must_be(self, table: str, first: int, end: int, expected: list[tuple[object, ...]]) -> None:
+        sql = f"SELECT {COLUMNS[table]} FROM {{{table}}} AS t WHERE seq >= ? AND seq < ?"  # noqa: S608 (constants)
+        found = self._store.query(sql, (first, end))
+        if sorted(map(_plain, found)) != sorted(map(_plain, expected)):
+            raise self._contradiction(table, {_plain(row) for row in found}, {_plain(row) for row in expected})
 
     def _derive(self, rows: list[EntryRow]) -> Rows:
         postings: list[tuple[object, ...]] = []

@@ -35,8 +35,10 @@ TABLES = (
        effective INTEGER NOT NULL, debits TEXT NOT NULL, credits TEXT NOT NULL, PRIMARY KEY (account, asset, seq))
        STRICT, WITHOUT ROWID""",
     "CREATE INDEX posting_effective ON posting (account, asset, effective)",
+    "CREATE INDEX posting_seq ON posting (seq)",  # the audit reads it entry by entry
     """CREATE TABLE metadata (key TEXT NOT NULL, value TEXT NOT NULL, seq INTEGER NOT NULL,
        PRIMARY KEY (key, value, seq)) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX metadata_seq ON metadata (seq)",
 )
 
 
