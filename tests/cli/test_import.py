@@ -110,6 +110,17 @@ def test_balances_are_followed_through_the_whole_file(tallystick: Tallystick, tm
     assert json.loads(refused[0]["original"]) == commands[2]
 
 
+def test_what_is_no_text_is_refused_by_line(tallystick: Tallystick, tmp_path: Path) -> None:
+    leg = '"legs":[{"debit":"a","credit":"b","asset":"EUR/2","amount":"1"}]'
+    file = tmp_path / "commands.jsonl"
+    file.write_bytes(
+        b'{"id":"\\ud800",%b}\n{"id":"\xff\x81",%b}\n{"id":1.5,%b}\n{"id":"x",%b}\n' % ((leg.encode(),) * 4)
+    )
+    ran = tallystick.run("import", file, "--json", "--skip-bad")
+    assert ran.code == 0, ran
+    assert [bad["line"] for bad in ran.row["refused"]] == [1, 2, 3]
+
+
 def test_a_refused_file_that_cannot_be_written_is_said_before_anything_is_recorded(
     tallystick: Tallystick, file: Path, mapping: Path
 ) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from tallystick.cli.session import Progress, silent
@@ -25,6 +26,7 @@ from tallystick.log.recorder import Format
 __all__ = ["BadLine", "Intake", "Records", "take_in"]
 
 COMMANDS_PER_CALL = 8192
+GROUP_MEMBERS_MAX = 1000  # docs/reference/entries.md; a longer one is one malformed command
 
 
 class Records(Protocol):
@@ -43,6 +45,23 @@ class BadLine:
     code: str
     member: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """A line that can be booked, as JSON; `members` is how many outcomes it has: a group one for each of its own."""
+
+    number: int
+    original: str | tuple[str, ...]
+    members: int
+    text: bytes
+
+    @classmethod
+    def of(cls, line: Line, command: Command) -> _Command:
+        group = command.get("group")
+        members = len(group) if isinstance(group, list) and 1 <= len(group) <= GROUP_MEMBERS_MAX else 1
+        text = json.dumps(command, separators=(",", ":")).encode()  # ASCII: a lone surrogate stays one, and is refused
+        return cls(line.number, line.original, members, text)
 
 
 @dataclass(slots=True)
@@ -70,7 +89,7 @@ def take_in(
 ) -> Intake:
     """Import the lines of one file; `before_recording` is told of the lines that are bad so far."""
     intake = Intake()
-    commands: list[tuple[Line, bytes]] = []
+    commands: list[_Command] = []
     for line in lines:  # 1
         intake.lines += 1
         match line.outcome:
@@ -79,7 +98,7 @@ def take_in(
             case Skipped():
                 intake.skipped.append(line)
             case command:
-                commands.append((line, json.dumps(command, ensure_ascii=False, separators=(",", ":")).encode()))
+                commands.append(_Command.of(line, command))
     intake.good = len(commands)
     if intake.bad and not (skip_bad or dry_run):  # 2
         return intake
@@ -107,23 +126,18 @@ def take_in(
 
 
 def _record(
-    commands: Sequence[tuple[Line, bytes]], ledger: Records, by: str, *, dry_run: bool
+    commands: Sequence[_Command], ledger: Records, by: str, *, dry_run: bool
 ) -> Iterator[tuple[bool, BadLine | None]]:
     """(replayed, what is bad) of each command: a group is replayed if all of it is, bad if one member is."""
-    recorded = ledger.record(b"\n".join(text for _, text in commands), format="ndjson", by=by, dry_run=dry_run)
+    recorded = ledger.record(b"\n".join(command.text for command in commands), format="ndjson", by=by, dry_run=dry_run)
     outcomes = iter(recorded)
-    for line, _ in commands:
-        own = [next(outcomes) for _ in range(_members(line.outcome))]
+    for command in commands:
+        own = list(islice(outcomes, command.members))
         culprits = [outcome for outcome in own if isinstance(outcome, Refused) and outcome.code != "group_refused"]
         if culprits:
             facts = "".join(f"; {name} {value}" for name, value in culprits[0].facts.items() if name != "member")
             member = str(culprits[0].facts.get("member", ""))
+            line = Line(command.number, Problem(member, culprits[0].message + facts), command.original)
             yield False, BadLine(line, culprits[0].code, member, culprits[0].message + facts)
         else:
             yield all(outcome.entry().replayed for outcome in own), None
-
-
-def _members(command: Command | Problem | Skipped) -> int:
-    """How many outcomes a command has: a group one for each member, a malformed one a single refusal."""
-    group = command.get("group") if isinstance(command, dict) else None
-    return len(group) if isinstance(group, list) and 1 <= len(group) <= 1000 else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from tallystick.errors import Rejected
@@ -10,6 +11,8 @@ from tallystick.ledger.importing.mapping import ImportMapping, MalformedMapping,
 from tallystick.ledger.importing.values import account_name, asset_name, minor_units, one_line, path_name, segment
 
 __all__ = ["RowMapper", "bind_columns"]
+
+SURROGATE = re.compile("[\ud800-\udfff]")  # what `decode` leaves of a byte outside the encoding
 
 
 def bind_columns(mapping: ImportMapping, header: Sequence[str]) -> dict[str, int | str]:
@@ -75,9 +78,8 @@ class RowMapper:
     def _command(self, values: Mapping[str, str]) -> Command:
         mapping = self._mapping
         assert mapping.debit and mapping.credit and mapping.asset
-        for value in values.values():
-            if any("\ud800" <= character <= "\udfff" for character in value):
-                raise Unbookable("", f"{value!r} holds a byte that the file's encoding does not have")
+        if found := SURROGATE.search("\n".join(values.values())):
+            raise Unbookable("", f"{found[0]!a} is no character: a byte that is not of the file's encoding")
         asset, scale = asset_name(mapping.asset.require("asset", values, str), mapping.assets)
         amount = self._amount(values, scale)
         debit, credit = self._account("debit", mapping.debit, values), self._account("credit", mapping.credit, values)

@@ -19,6 +19,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from tallystick.ledger.importing.lines import Unbookable
 
@@ -114,6 +115,7 @@ def asset_name(text: str, assets: Mapping[str, str]) -> tuple[str, int]:
     return name, int(name.partition("/")[2])
 
 
+@lru_cache(maxsize=1 << 16)  # the same few names stand in every row
 def segment(text: str) -> str:
     """Text as one segment of an account name; empty if nothing of it can stand there.
 
@@ -142,7 +144,9 @@ def account_name(member: str, name: str) -> str:
 
 def one_line(text: str, limit: int) -> str:
     """Text without control characters and line breaks, cut to `limit` characters, as ids and references must be."""
-    return " ".join("".join(" " if c < " " or c == "\x7f" else c for c in text).split())[:limit].rstrip()
+    if not text.isprintable():
+        text = "".join(" " if c < " " or c == "\x7f" else c for c in text)
+    return " ".join(text.split())[:limit].rstrip()
 
 
 def time_text(moment: datetime) -> str:
@@ -160,6 +164,7 @@ class Dates:
     not_before: datetime = EARLIEST
     not_after: datetime = LATEST
 
+    @lru_cache(maxsize=4096)  # noqa: B019 (a mapping lives as long as the program)
     def read(self, text: str) -> str:
         """The effective time; `Unbookable` if no format fits, the day does not exist or lies outside."""
         bare = text.strip()
