@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use json::{canonical, check_canonical, compare_keys, Value, INTEGER_MAX};
+use json::{canonical, check_canonical, compare_keys, Reason, Value, INTEGER_MAX};
 use proptest::prelude::*;
 
 /// Characters around every boundary of escapes, UTF-8 lengths and UTF-16 order.
@@ -101,9 +101,10 @@ proptest! {
             }
             Err(error) => {
                 prop_assert!(error.position <= text.len());
-                // The strict reader goes no further than the canonical one, which may have objected before.
+                // The canonical reader may object before, but goes no further: at most to an escape within a key that
+                // is refused, at its opening quote, for being there twice.
                 let objection = check_canonical(&text).expect_err("refused by both");
-                prop_assert!(objection.position <= error.position);
+                prop_assert!(objection.position <= error.position || error.reason == Reason::DuplicateKey);
             }
         }
     }

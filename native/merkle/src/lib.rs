@@ -6,10 +6,11 @@
 //! ```
 //!
 //! A tree of n > 1 leaves is split at the largest power of two below n; a tree of none has the root SHA-256("").
-//! Work of more than some ten microseconds is spread over all cores; small inputs stay on the calling thread.
+//! Work of more than some hundred microseconds is spread over all cores; small inputs stay on the calling thread.
 
 mod digest;
 mod frontier;
+mod parallel;
 mod proof;
 mod tile;
 mod tree;

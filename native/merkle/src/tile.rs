@@ -4,9 +4,8 @@
 //! bundle = *( uint16 length || that many bytes )      big-endian
 //! ```
 
-use rayon::prelude::*;
-
-use crate::tree::fold;
+use crate::parallel::for_each;
+use crate::tree::{fold, NODE_BYTES};
 use crate::{Hash, Invalid, Tree};
 
 /// Hashes of a full tile.
@@ -25,14 +24,9 @@ pub fn tile_hashes(tree: Tree, hashes: &[Hash], out: &mut [Hash]) -> Result<(), 
         return Err(Invalid(format!("{} hashes fill {count} tiles, not {}", hashes.len(), out.len())));
     }
     let (tiles, _) = hashes.as_chunks::<TILE_WIDTH>();
-    if count <= TILES_PER_TASK {
+    let tasks = tiles.chunks(TILES_PER_TASK).zip(out.chunks_mut(TILES_PER_TASK));
+    for_each(hashes.len() * NODE_BYTES, tasks, |(tiles, out)| {
         tiles.iter().zip(out).for_each(|(tile, hash)| *hash = fold(tree, tile));
-        return Ok(());
-    }
-    tiles.par_chunks(TILES_PER_TASK).zip(out.par_chunks_mut(TILES_PER_TASK)).for_each(|(tiles, out)| {
-        for (tile, hash) in tiles.iter().zip(out) {
-            *hash = fold(tree, tile);
-        }
     });
     Ok(())
 }

@@ -1,6 +1,5 @@
-use rayon::prelude::*;
-
-use crate::{Hash, Invalid, Tree, HASH_SIZE};
+use crate::parallel::for_each;
+use crate::{Hash, Invalid, Tree};
 
 /// SHA-256(""): RFC 6962 section 2.1.
 pub const EMPTY_ROOT: Hash = [
@@ -8,13 +7,13 @@ pub const EMPTY_ROOT: Hash = [
     0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
 ];
 
+/// What hashing a node costs, in bytes: two blocks of SHA-256. A leaf costs about as much beside its bytes.
+pub(crate) const NODE_BYTES: usize = 128;
+
 /// Leaves per task. A power of two, so that every full task is a subtree of the tree.
 const SUBTREE: usize = 1024;
 
-/// Bytes below which handing work to another thread costs more than it saves.
-const BYTES_INLINE_MAX: usize = 64 * 1024;
-
-/// Bytes of a task: enough to hide its hand-over, few enough to keep all cores busy to the end.
+/// Bytes per task: enough to hide its hand-over, few enough to keep all cores busy to the end.
 const BYTES_PER_TASK: usize = 32 * 1024;
 
 /// The root of the tree whose leaves (or equally large full subtrees) have these hashes.
@@ -22,7 +21,9 @@ pub fn root(tree: Tree, hashes: &[Hash]) -> Hash {
     if hashes.len() <= SUBTREE {
         return fold(tree, hashes);
     }
-    let subtrees: Vec<Hash> = hashes.par_chunks(SUBTREE).map(|leaves| fold(tree, leaves)).collect();
+    let mut subtrees = vec![EMPTY_ROOT; hashes.len().div_ceil(SUBTREE)];
+    let tasks = hashes.chunks(SUBTREE).zip(&mut subtrees);
+    for_each(hashes.len() * NODE_BYTES, tasks, |(leaves, subtree)| *subtree = fold(tree, leaves));
     root(tree, &subtrees)
 }
 
@@ -59,12 +60,10 @@ fn raise_in_place(tree: Tree, level: &mut Vec<Hash>) {
 /// Leaf (or part) hashes of items, into `out`, which has one place for each.
 pub fn hash_items(tree: Tree, items: &[&[u8]], out: &mut [Hash]) {
     assert_eq!(items.len(), out.len(), "one place for each hash");
-    let bytes: usize = items.iter().map(|item| item.len() + HASH_SIZE).sum();
-    if bytes <= BYTES_INLINE_MAX {
-        return items.iter().zip(out).for_each(|(item, hash)| *hash = tree.leaf(item));
-    }
-    let items_per_task = (items.len() * BYTES_PER_TASK / bytes).max(1);
-    items.par_chunks(items_per_task).zip(out.par_chunks_mut(items_per_task)).for_each(|(items, out)| {
+    let bytes: usize = items.iter().map(|item| item.len() + NODE_BYTES).sum();
+    let items_per_task = (items.len() * BYTES_PER_TASK / bytes.max(1)).max(1);
+    let tasks = items.chunks(items_per_task).zip(out.chunks_mut(items_per_task));
+    for_each(bytes, tasks, |(items, out)| {
         items.iter().zip(out).for_each(|(item, hash)| *hash = tree.leaf(item));
     });
 }
