@@ -46,7 +46,8 @@ def sqlite_writer(folder: Path) -> Callable[[tuple[Rows, Sums]], None]:
     db.execute("PRAGMA synchronous=FULL")
     db.execute("CREATE TABLE raw(seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL, hash BLOB NOT NULL)")
     db.execute(
-        "CREATE TABLE balance(account TEXT PRIMARY KEY, debits INTEGER NOT NULL, credits INTEGER NOT NULL) WITHOUT ROWID"
+        "CREATE TABLE balance(account TEXT PRIMARY KEY, debits INTEGER NOT NULL, credits INTEGER NOT NULL)"
+        " WITHOUT ROWID"
     )
 
     def commit(work: tuple[Rows, Sums]) -> None:

@@ -1,7 +1,7 @@
 """What every benchmark here shares: the workload, the closed loop, the JSON line.
 
-The line has the members peer, client, batch, n, tx_per_s, p50_ms, p99_ms, disk_bytes_per_tx, server_rss_mb, durability, so
-that lines of other products measured by the same loop stand beside ours. Bounded: `BENCH_SECONDS` (default 5) and
+The line has the members peer, client, batch, n, tx_per_s, p50_ms, p99_ms, disk_bytes_per_tx, server_rss_mb, durability,
+so that lines of other products measured by the same loop stand beside ours. Bounded: `BENCH_SECONDS` (default 5) and
 `BENCH_MAX_N` (default 1,000,000) per line. `BENCH_BATCHES` chooses the sizes.
 """
 

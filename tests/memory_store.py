@@ -1,4 +1,4 @@
-"""A fake database and a fake place for tiles, in memory: what survives a crash is in `Disk`, what does not in the stores."""
+"""A fake database and a fake place for tiles, in memory: what survives a crash is in `Disk`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Disk:
 
 
 class MemoryStore:
-    """`LedgerStore` over a `Disk`; several may share one, as several processes share a database. Without projections."""
+    """`LedgerStore` over a `Disk`; several may share one, as processes share a database. No projections."""
 
     def __init__(self, origin: str, disk: Disk) -> None:
         self.origin = origin

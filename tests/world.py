@@ -129,7 +129,7 @@ class World:
         return ledger
 
     def must_be_sound(self, ledger: Ledger) -> None:
-        """Everything acknowledged is there, once, as acknowledged; everything published is a prefix of what is there."""
+        """What was acknowledged is there, once, as acknowledged; what was published is a prefix of what is there."""
         audited = ledger.audit()
         assert audited.unsealed == 0
         assert audited.published == audited.size

@@ -1,7 +1,7 @@
 """Every durable write of a ledger's life × {lost, landed but reported failed, killed before, killed after}.
 
-The life: genesis, two batches with every kind of command, seal and publish after each, the second across a full tile. After
-the fault the ledger is opened as after any crash, unanswered commands are asked again, and the life goes on.
+The life: genesis, two batches with every kind of command, seal and publish after each, the second across a full tile.
+After the fault the ledger is opened as after any crash, unanswered commands are asked again, and the life goes on.
 """
 
 from __future__ import annotations

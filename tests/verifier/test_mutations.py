@@ -38,7 +38,7 @@ class Memory:
         assert raw is None or len(raw) <= limit
         return raw
 
-    def lines(self, path: str, limit: int) -> Iterator[bytes] | None:  # noqa: ARG002 - small
+    def lines(self, path: str, limit: int) -> Iterator[bytes] | None:
         raw = self.files.get(path)
         if raw is None:
             return None
@@ -147,5 +147,5 @@ def test_every_byte_of_a_bundle_as_it_is(tmp_path: Path, kind: str) -> None:
                 try:
                     verify_bundle(source, policy)
                 except Tampering as error:
-                    assert "JSON" in error.message  # noqa: PT017 - either way is right
+                    assert "JSON" in error.message
         (folder / name).write_bytes(raw)
