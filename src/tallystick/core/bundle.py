@@ -9,6 +9,8 @@
     entries/<seq>.json           a disclosure (body.py)
     entries/<seq>.tlog-proof     its proof (proof.py); in a bundle of receipts every disclosure has one
     tile/…, tile/entries/…       in a bundle of a ledger: all tiles of size n and no others (tiles.py)
+    bodies/<n>.jsonl             in a bundle of a ledger for its auditor, in place of disclosures: the bodies of the
+                                 entries of bundle n, a line each, "[]" where the body stands in the stub
 
 A bundle is a mapping from paths to bytes: a folder, or a zip (archive.py). The manifest's hashes find accidents and
 name the file; they prove nothing against whoever made the bundle. The proof is in signatures, proofs and hashes of
@@ -19,21 +21,30 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import InitVar, dataclass
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from tallystick import kernels
-from tallystick.core.body import Disclosure, VerifiedDisclosure, verify_disclosure
+from tallystick.core.body import Body, Disclosure, Part, VerifiedDisclosure, verify_disclosure
 from tallystick.core.chain import Chain
 from tallystick.core.checkpoint import Checkpoint, check_name
-from tallystick.core.digest import DIGEST_BYTES, Digest, LeafIndex, TreeSize, parse_decimal, parse_hex_digest
+from tallystick.core.digest import (
+    DIGEST_BYTES,
+    EMPTY_ROOT,
+    Digest,
+    LeafIndex,
+    TreeSize,
+    parse_decimal,
+    parse_hex_digest,
+)
 from tallystick.core.encoding import canonical, members, parse_canonical
 from tallystick.core.merkle import EMPTY_FRONTIER
 from tallystick.core.note import Note
 from tallystick.core.policy import AcceptedCheckpoint, Policy
 from tallystick.core.receipt import Assurance, VerifiedReceipt, assurance_of, verify_receipt
-from tallystick.core.stub import entry_hash
+from tallystick.core.stub import OPEN_KINDS, Stub, entry_hash
 from tallystick.core.tiles import TILE_WIDTH, Tile, TileReader, parse_bundle, tiles_of
 from tallystick.errors import IntegrityViolation, Malformed
 
@@ -53,6 +64,7 @@ _MANIFEST: Final = "manifest.json"
 _POLICY: Final = "policy"
 _CHECKPOINT: Final = "checkpoint"
 _ENTRY: Final = re.compile(r"entries/(0|[1-9][0-9]*)\.(json|tlog-proof)", re.ASCII)
+_BODIES: Final = re.compile(r"bodies/((?:x[0-9]{3}/)*[0-9]{3})\.jsonl", re.ASCII)
 _EARLIER: Final = re.compile(r"checkpoints/(0|[1-9][0-9]*)", re.ASCII)
 
 
@@ -120,7 +132,8 @@ class Manifest:
 def check_path(path: str) -> str:
     """`path` if it may stand in a bundle, else `Malformed`. No such path is absolute or has a `.` or `..` in it."""
     if path not in {_MANIFEST, _POLICY, _CHECKPOINT} and not _ENTRY.fullmatch(path) and not _EARLIER.fullmatch(path):
-        Tile.parse(path)
+        bodies = _BODIES.fullmatch(path)
+        Tile.parse(f"tile/entries/{bodies[1]}" if bodies else path)
     return path
 
 
@@ -140,14 +153,15 @@ def make_bundle(
     earlier: Mapping[int, bytes],
     entries: Mapping[int, tuple[bytes, bytes | None]],
     tiles: Mapping[str, bytes],
+    bodies: Mapping[str, bytes] = MappingProxyType({}),
 ) -> dict[str, bytes]:
     """The files of a bundle, checked as `verify_bundle` would under the policy that is enclosed.
 
     `earlier`: signed checkpoints by size. `entries`: disclosure and proof by seq. `tiles`: by path, all of the
-    checkpoint's size, for a bundle of the whole ledger; none for a bundle of receipts.
+    checkpoint's size, for a bundle of the whole ledger; none for a bundle of receipts. `bodies`: by path.
     """
     latest = Checkpoint.parse(Note.parse(checkpoint).text)
-    files = {_POLICY: policy.format(), _CHECKPOINT: checkpoint, **tiles}
+    files = {_POLICY: policy.format(), _CHECKPOINT: checkpoint, **tiles, **bodies}
     files |= {f"checkpoints/{size}": note for size, note in earlier.items()}
     for seq, (disclosure, proof) in entries.items():
         files[entry_path(seq, "json")] = disclosure
@@ -198,7 +212,7 @@ def verify_bundle(files: Mapping[str, bytes], policy: Policy | None = None) -> V
     4. Of a whole ledger: every tile follows from the entry bundles, and their root is the checkpoint's; every stub
        follows the one before it, and every seal tells the truth (chain.py); every earlier root is the tree's own.
     5. Every proof is verified as a receipt (receipt.py), and its root is that of the tree as far as that is known.
-    6. Every other disclosure belongs to the entry at its place in the tree.
+    6. Every other disclosure, and every body, belongs to the entry at its place in the tree.
     7. What remains open is said.
 
     `BundleBroken`, or another `IntegrityViolation`, at the first thing that fails; `Malformed` for a broken format.
@@ -225,7 +239,8 @@ def verify_bundle(files: Mapping[str, bytes], policy: Policy | None = None) -> V
     apart = sum(_stands_apart(f"checkpoints/{size}", earlier[size], latest, roots, tree) for size in earlier)
     receipts: dict[LeafIndex, VerifiedReceipt] = {}
     hidden: list[tuple[LeafIndex, int]] = []
-    private = readable = 0
+    private: set[LeafIndex] = set()  # entries shown that have parts
+    readable: set[LeafIndex] = set()
     for seq in _entries(manifest):
         path = entry_path(seq, "json")
         proof = files.get(entry_path(seq, "tlog-proof"))
@@ -240,11 +255,19 @@ def verify_bundle(files: Mapping[str, bytes], policy: Policy | None = None) -> V
             # 6.
             entry = verify_disclosure(Disclosure.parse(files[path]))
         _check_place(path, seq, entry, tree)
-        private += entry.stub.parts > 0
-        readable += entry.stub.parts > 0 and entry.complete
+        if entry.stub.parts:
+            private.add(seq)
+            readable |= {seq} if entry.complete else set()
         hidden += [(seq, part) for part in entry.hidden]
+    for path in manifest.files:
+        if match := _BODIES.fullmatch(path):
+            # 6.
+            for stub, body in _bodies(path, match[1], files[path], tree):
+                if stub.parts and all(isinstance(part, Part) for part in body.parts):
+                    readable.add(stub.seq)
+                hidden += [(stub.seq, i) for i, part in enumerate(body.parts) if not isinstance(part, Part)]
     # 7.
-    unread = (tree.private if tree else private) - readable
+    unread = (tree.private if tree else len(private)) - len(readable)
     not_shown = [_AFTER.format(size=latest.size), _TIME]
     not_shown += [] if tree else [_OTHERS]
     not_shown += [_APART.format(count=apart)] if apart else []
@@ -256,7 +279,7 @@ def verify_bundle(files: Mapping[str, bytes], policy: Policy | None = None) -> V
         tuple(sorted(earlier)),
         receipts,
         latest.size if tree else len(receipts),
-        readable,
+        len(readable),
         tuple(hidden),
         enclosed,
         (*not_shown, _RULES),
@@ -350,6 +373,23 @@ def _follows(files: Mapping[str, bytes], level: int, index: int, hashes: bytes) 
     if files.get(path) != hashes:
         raise BundleBroken("a tile does not follow from the entries", path=path)
     return kernels.tile_hashes(hashes)
+
+
+def _bodies(path: str, place: str, data: bytes, tree: _Tree | None) -> Iterator[tuple[Stub, Body]]:
+    """The stubs of an entry bundle with the bodies of a file of bodies, each checked against its stub."""
+    tile = Tile.parse(f"tile/entries/{place}")
+    if tree is None or tile.first >= tree.reader.size:
+        raise BundleBroken("bodies of entries that are not in the bundle", path=path)
+    stubs = [Stub.parse(raw) for raw in tree.reader.entries(tile.index)]
+    lines = data.split(b"\n")
+    if len(lines) != len(stubs) + 1 or lines[-1]:
+        raise BundleBroken("not a line for each entry", path=path, expected=len(stubs), found=len(lines) - 1)
+    for stub, line in zip(stubs, lines, strict=False):
+        body = Body.parse(b"" if line == b"[]" else line)
+        expected = EMPTY_ROOT if stub.kind in OPEN_KINDS else stub.body
+        if (len(body.parts), body.root) != (stub.parts, expected):
+            raise BundleBroken("the parts are not those of the entry", path=path, seq=stub.seq)
+        yield stub, body
 
 
 def _entries(manifest: Manifest) -> list[LeafIndex]:

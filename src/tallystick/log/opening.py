@@ -33,14 +33,9 @@ def vkeys(signers: Sequence[Signer], origin: str) -> list[str]:
 
 
 def own_policy(signers: Sequence[Signer], origin: str) -> Policy:
-    """What any verifier should demand: the log's Ed25519 signature, and each further key's cosignature (ADR 0006)."""
-    log, *further = vkeys(signers, origin)
-    names = [f"log-{signer.algorithm}" for signer in signers[1:]]
-    lines = [f"log {log}", *(f"witness {name} {key}" for name, key in zip(names, further, strict=True))]
-    if len(names) > 1:
-        lines.append(f"group log-keys all {' '.join(names)}")
-    quorum = "none" if not names else names[0] if len(names) == 1 else "log-keys"
-    return Policy.parse("\n".join([*lines, f"quorum {quorum}", ""]).encode())
+    """What any verifier should demand of this log: both of its signatures (ADR 0006)."""
+    ed25519, ml_dsa = vkeys(signers, origin)
+    return Policy.parse(f"log {ed25519}\nwitness log-pq {ml_dsa}\nquorum log-pq\n".encode())
 
 
 def create(

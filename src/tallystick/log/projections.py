@@ -7,7 +7,7 @@ holds it against the entries. Nothing that is decided depends on it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any

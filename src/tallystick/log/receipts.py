@@ -82,13 +82,8 @@ class Receipts:
             if data is None:
                 raise TileMissing("a tile is missing", tile=tile, ledger=self._store.origin, next_step="Publish again.")
             tiles[tile] = data
-        entries: dict[int, tuple[bytes, bytes | None]] = {
-            row.seq: (disclose(row.stub, Body.parse(row.body)).format(), None)
-            for rows in self._store.entries(0, size)
-            for row in rows
-        }
         earlier = {row.size: row.note for row in self._store.checkpoints() if row.size < size}
-        return make_bundle(self._policy, signed.note.note.format(), earlier, entries, tiles)
+        return make_bundle(self._policy, signed.note.note.format(), earlier, {}, tiles, dict(self.bodies()))
 
     def bodies(self) -> Iterator[tuple[str, bytes]]:
         """All parts of the published entries, to lie beside the tiles.

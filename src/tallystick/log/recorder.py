@@ -149,7 +149,7 @@ class Recorder:
             first += count
 
     def _parse(self, tickets: Sequence[_Ticket]) -> tuple[Sequence[_Ticket], Requests]:
-        """A request that holds no commands at all (a bad `by`, a table of another schema) is its caller's error alone."""
+        """A request without commands (a bad `by`, a table of another schema) is its own caller's error alone."""
         try:
             return tickets, self._journal.parse([ticket.request for ticket in tickets])
         except (TypeError, ValueError):
