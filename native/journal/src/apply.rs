@@ -1,6 +1,6 @@
 //! Applying a batch: expiries that are due, then each command or group in turn.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::batch::{Answer, Changes};
 use crate::content;
+use crate::entry::{BodyWriter, Salts};
 use crate::fault::Fault;
 use crate::journal::Existing;
 use crate::kind::Kind;
@@ -330,7 +331,7 @@ pub(crate) fn changes(state: &mut State, plan: &Plan, log: &[Undo]) -> Changes {
     targets.sort_unstable();
     targets.dedup();
     changes.remainders.extend(targets.iter().map(|&target| changed_remainder(&state.targets[target as usize])));
-    let changed: std::collections::HashSet<u64> = changes.remainders.iter().map(|row| row.seq).collect();
+    let changed: HashSet<u64> = changes.remainders.iter().map(|row| row.seq).collect();
     for (index, entry) in plan.entries.iter().enumerate().filter(|(_, entry)| entry.kind == Kind::Pending) {
         if !changed.contains(&plan.seq(index)) {
             changes.remainders.push(new_remainder(plan, index, entry));
@@ -378,8 +379,8 @@ pub(crate) fn totals(totals: impl Iterator<Item = u128>) -> String {
 
 /// The parts of an entry that is only planned.
 pub(crate) fn planned_parts(plan: &Plan, index: usize) -> Vec<stored::Part> {
-    let salts = crate::entry::Salts::Seed([0; 32]);
-    let mut writer = crate::entry::BodyWriter::new(&salts, 1024);
+    let salts = Salts::Seed([0; 32]);
+    let mut writer = BodyWriter::new(&salts, 1024);
     writer.body(plan, index);
     stored::parts(&writer.out).expect("a body that was just written").0
 }

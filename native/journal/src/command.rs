@@ -1,22 +1,17 @@
-//! Commands: strict JSON, then the forms of docs/reference/entries.md, "Commands".
-//!
-//! A text that is not strict JSON is refused as one command; what is JSON but no command is refused alone.
+//! Commands: which members each kind has. docs/reference/entries.md, "Commands".
 
 use std::borrow::Cow;
 
-use json::{compare_keys, Reader, Token};
+use json::{Reader, Token};
 
 use crate::definition::{Action, Limit, Side};
-use crate::fault::Fault;
 use crate::kind::Kind;
-use crate::refusal::{Code, Refusal};
-use crate::request::{AccountChange, Balancing, Caller, Command, Leg, Moment, More, Requests, Text, NO_GROUP};
-use crate::value::{self, ID_MAX};
+use crate::member::shown;
+use crate::refusal::Refusal;
+use crate::request::{AccountChange, Command, More, Requests, Text, NO_GROUP};
+use crate::value::ID_MAX;
 
-const LEGS_MAX: usize = 1_000;
 const GROUP_MAX: usize = 1_000;
-const MEMBERS_MAX: usize = 64;
-const SHOWN_MAX: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
@@ -96,7 +91,7 @@ const fn members_of(kind: Kind) -> (u32, u32) {
     }
 }
 
-enum Bad {
+pub(crate) enum Bad {
     /// Not strict JSON.
     Text(json::Error),
     /// JSON, but no command.
@@ -109,104 +104,10 @@ impl From<json::Error> for Bad {
     }
 }
 
-impl Requests {
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The commands that follow are asked for by `by`.
-    pub fn begin(&mut self, by: &str) -> Result<(), Fault> {
-        if !value::is_by(by) {
-            return Err(Fault::By(by.into()));
-        }
-        self.callers.push(Caller { by: by.into(), commands: 0 });
-        Ok(())
-    }
-
-    /// A command, a group or an array of them.
-    pub fn json(&mut self, payload: &[u8]) {
-        self.parse(payload, true, None);
-    }
-
-    /// A command or a group on each line; lines of white space alone are skipped.
-    pub fn ndjson(&mut self, payload: &[u8]) {
-        for (number, line) in payload.split(|&byte| byte == b'\n').enumerate() {
-            if !line.trim_ascii().is_empty() {
-                self.parse(line, false, Some(number + 1));
-            }
-        }
-    }
-
-    /// As `json`, of a text that the caller never saw: positions in it would say nothing.
-    pub fn written(&mut self, payload: &[u8]) {
-        let first = self.commands.len();
-        self.parse(payload, true, None);
-        self.commands[first..]
-            .iter_mut()
-            .filter_map(|command| command.refusal.as_mut())
-            .for_each(|refusal| refusal.position = None);
-    }
-
-    /// A command that could not even be written as JSON.
-    pub fn malformed(&mut self, message: &str) {
-        self.refuse(Box::new(Refusal::new(Code::Malformed, message)));
-    }
-
-    fn parse(&mut self, payload: &[u8], array: bool, line: Option<usize>) {
-        let (commands, legs, groups) = (self.commands.len(), self.legs.len(), self.groups.len());
-        // Texts and legs are counted in 32 bits.
-        let bad = if u32::try_from(self.text.len() + payload.len()).is_err() {
-            Some(Refusal::new(Code::Malformed, "the requests of one call are together larger than 4 GiB"))
-        } else {
-            self.commands.reserve(payload.len() / 160);
-            self.legs.reserve(payload.len() / 160);
-            let mut parser = Parser { requests: self, reader: Reader::new(payload), payload };
-            parser.whole(array).err().map(|error| not_json(error, payload))
-        };
-        if let Some(refusal) = bad {
-            let pushed = self.commands.len() - commands;
-            self.commands.truncate(commands);
-            self.legs.truncate(legs);
-            self.groups.truncate(groups);
-            self.callers.last_mut().expect("a caller has begun").commands -= pushed;
-            self.refuse(Box::new(refusal));
-        }
-        if let Some(line) = line {
-            for refusal in self.commands[commands..].iter_mut().filter_map(|command| command.refusal.as_mut()) {
-                refusal.message = format!("line {line}: {}", refusal.message);
-            }
-        }
-    }
-
-    fn refuse(&mut self, refusal: Box<Refusal>) {
-        let caller = self.callers.len() as u32 - 1;
-        let refusal = Some(refusal);
-        self.push(Command {
-            kind: Kind::Transaction,
-            caller,
-            group: NO_GROUP,
-            legs: (0, 0),
-            id: None,
-            more: None,
-            refusal,
-        });
-    }
-}
-
-fn not_json(error: json::Error, payload: &[u8]) -> Refusal {
-    let mut refusal = Refusal::new(Code::Malformed, format!("not strict JSON: {error}"));
-    refusal.position = Some(error.position as u64);
-    refusal.expected = Some("strict JSON".into());
-    let from = error.position.min(payload.len());
-    let near = String::from_utf8_lossy(&payload[from..payload.len().min(from + 16)]).into_owned();
-    refusal.found = Some(if near.is_empty() { "the end".into() } else { near });
-    refusal
-}
-
-struct Parser<'r, 'p> {
-    requests: &'r mut Requests,
-    reader: Reader<'p>,
-    payload: &'p [u8],
+pub(crate) struct Parser<'r, 'p> {
+    pub requests: &'r mut Requests,
+    pub reader: Reader<'p>,
+    pub payload: &'p [u8],
 }
 
 /// The members of the command at hand.
@@ -233,7 +134,8 @@ impl Draft {
 }
 
 impl<'p> Parser<'_, 'p> {
-    fn whole(&mut self, array: bool) -> Result<(), json::Error> {
+    /// A text of one command or group or, if it may be, an `array` of them.
+    pub fn whole(&mut self, array: bool) -> Result<(), json::Error> {
         if array && self.payload.trim_ascii_start().first() == Some(&b'[') {
             self.reader.value()?;
             while self.reader.element()? {
@@ -390,253 +292,5 @@ impl<'p> Parser<'_, 'p> {
             Member::Assets => draft.account().terms.assets = self.assets()?,
         }
         Ok(())
-    }
-
-    fn legs(&mut self) -> Result<(), Bad> {
-        let at = self.reader.position();
-        self.open(Token::Array, "legs", "an array of legs")?;
-        let mut count = 0;
-        while self.reader.element()? {
-            if count == LEGS_MAX {
-                return Err(self.bad("legs", "1 to 1000 legs", "more", at));
-            }
-            self.leg(count)?;
-            count += 1;
-        }
-        if count == 0 {
-            return Err(self.bad("legs", "1 to 1000 legs", "none", at));
-        }
-        Ok(())
-    }
-
-    fn leg(&mut self, index: usize) -> Result<(), Bad> {
-        let at = self.reader.position();
-        let token = self.reader.value()?;
-        if token != Token::Object {
-            return Err(self.bad(&format!("legs/{index}"), "an object", shown(&token), at));
-        }
-        let (mut debit, mut credit, mut asset, mut amount, mut balancing) = (None, None, None, None, Balancing::No);
-        while let Some(key) = self.reader.key()? {
-            match key.as_ref() {
-                "debit" => debit = Some(self.account("debit", Some(index))?),
-                "credit" => credit = Some(self.account("credit", Some(index))?),
-                "asset" => asset = Some(self.asset(|| format!("legs/{index}/asset"))?),
-                "amount" => amount = Some(self.amount(|| format!("legs/{index}/amount"))?),
-                "balancing" => {
-                    let member = format!("legs/{index}/balancing");
-                    balancing = self.word(&member, "debit, credit or both", Balancing::parse)?;
-                }
-                _ => {
-                    return Err(self.bad(
-                        &format!("legs/{index}/{key}"),
-                        "a member of a leg",
-                        &key,
-                        self.reader.position(),
-                    ))
-                }
-            }
-        }
-        let (Some(debit), Some(credit), Some(asset), Some(amount)) = (debit, credit, asset, amount) else {
-            let missing = match (debit, credit, asset) {
-                (None, ..) => "debit",
-                (_, None, _) => "credit",
-                (.., None) => "asset",
-                _ => "amount",
-            };
-            return Err(self.bad(&format!("legs/{index}/{missing}"), "a member of every leg", "nothing", at));
-        };
-        if debit == credit {
-            let name = self.requests.accounts.get(debit).to_owned();
-            return Err(self.bad(&format!("legs/{index}/credit"), "another account than debit", &name, at));
-        }
-        self.requests.legs.push(Leg { debit, credit, asset, balancing, amount });
-        Ok(())
-    }
-
-    fn account(&mut self, member: &str, leg: Option<usize>) -> Result<u32, Bad> {
-        let (text, at) = self.string(|| path(leg, member))?;
-        match self.requests.accounts.intern(&text, value::is_account) {
-            Some(number) => Ok(number),
-            None => Err(self.bad(&path(leg, member), "an account name", &text, at)),
-        }
-    }
-
-    fn asset(&mut self, member: impl Fn() -> String) -> Result<u32, Bad> {
-        let (text, at) = self.string(&member)?;
-        match self.requests.assets.intern(&text, |text| value::asset(text).is_some()) {
-            Some(number) => Ok(number),
-            None => Err(self.bad(&member(), "CODE/SCALE", &text, at)),
-        }
-    }
-
-    fn amount(&mut self, member: impl Fn() -> String) -> Result<u128, Bad> {
-        let (text, at) = self.string(&member)?;
-        value::amount(&text)
-            .ok_or_else(|| self.bad(&member(), "a decimal string of minor units, 0 < n < 2^127", &text, at))
-    }
-
-    fn amounts(&mut self) -> Result<Vec<u128>, Bad> {
-        let start = self.reader.position();
-        self.open(Token::Array, "amounts", "an array of totals")?;
-        let mut amounts = Vec::new();
-        while self.reader.element()? {
-            if amounts.len() == LEGS_MAX {
-                return Err(self.bad("amounts", "at most 1000 totals", "more", start));
-            }
-            let index = amounts.len();
-            let (text, at) = self.string(|| format!("amounts/{index}"))?;
-            match value::total(&text) {
-                Some(total) => amounts.push(total),
-                None => {
-                    return Err(self.bad(&format!("amounts/{index}"), "0, or a decimal string below 2^127", &text, at))
-                }
-            }
-        }
-        if amounts.iter().all(|&amount| amount == 0) {
-            return Err(self.bad("amounts", "an amount that is not zero", "none", start));
-        }
-        Ok(amounts)
-    }
-
-    fn metadata(&mut self) -> Result<Vec<(Text, Text)>, Bad> {
-        let start = self.reader.position();
-        self.open(Token::Object, "metadata", "an object of strings")?;
-        let mut members = Vec::new();
-        while let Some(key) = self.reader.key()? {
-            if members.len() == MEMBERS_MAX {
-                return Err(self.bad("metadata", "at most 64 members", "more", start));
-            }
-            if !value::is_text(&key, 128) {
-                return Err(self.bad("metadata", "keys of 1 to 128 characters, no control characters", &key, start));
-            }
-            let (text, at) = self.string(|| format!("metadata/{key}"))?;
-            if text.len() > 4096 && text.chars().count() > 4096 {
-                return Err(self.bad(&format!("metadata/{key}"), "at most 4096 characters", "more", at));
-            }
-            let value = self.requests.put(&text);
-            members.push((self.requests.put(&key), value));
-        }
-        let requests = &*self.requests;
-        members.sort_unstable_by(|left, right| compare_keys(requests.str(left.0), requests.str(right.0)));
-        Ok(members)
-    }
-
-    fn overdraft(&mut self) -> Result<Vec<(u32, u128)>, Bad> {
-        let start = self.reader.position();
-        self.open(Token::Object, "overdraft", "an object of amounts")?;
-        let mut members = Vec::new();
-        while let Some(key) = self.reader.key()? {
-            if members.len() == MEMBERS_MAX {
-                return Err(self.bad("overdraft", "1 to 64 members", "more", start));
-            }
-            let Some(asset) = self.requests.assets.intern(&key, |text| value::asset(text).is_some()) else {
-                return Err(self.bad("overdraft", "CODE/SCALE", &key, start));
-            };
-            members.push((asset, self.amount(|| format!("overdraft/{key}"))?));
-        }
-        if members.is_empty() {
-            return Err(self.bad("overdraft", "1 to 64 members", "none", start));
-        }
-        let assets = &self.requests.assets;
-        members.sort_unstable_by(|left, right| assets.get(left.0).cmp(assets.get(right.0)));
-        Ok(members)
-    }
-
-    fn assets(&mut self) -> Result<Vec<u32>, Bad> {
-        let start = self.reader.position();
-        self.open(Token::Array, "assets", "an array of assets")?;
-        let mut assets = Vec::new();
-        while self.reader.element()? {
-            let index = assets.len();
-            let asset = self.asset(|| format!("assets/{index}"))?;
-            if assets.contains(&asset) {
-                let name = self.requests.assets.get(asset).to_owned();
-                return Err(self.bad(&format!("assets/{index}"), "no duplicates", &name, start));
-            }
-            assets.push(asset);
-            if assets.len() > MEMBERS_MAX {
-                return Err(self.bad("assets", "1 to 64 assets", "more", start));
-            }
-        }
-        if assets.is_empty() {
-            return Err(self.bad("assets", "1 to 64 assets", "none", start));
-        }
-        let names = &self.requests.assets;
-        assets.sort_unstable_by(|&left, &right| names.get(left).cmp(names.get(right)));
-        Ok(assets)
-    }
-
-    fn open(&mut self, opening: Token<'_>, member: &str, expected: &str) -> Result<(), Bad> {
-        let at = self.reader.position();
-        let token = self.reader.value()?;
-        if token == opening {
-            Ok(())
-        } else {
-            Err(self.bad(member, expected, shown(&token), at))
-        }
-    }
-
-    /// A string, and where it starts.
-    #[inline]
-    fn string(&mut self, member: impl Fn() -> String) -> Result<(Cow<'p, str>, usize), Bad> {
-        let at = self.reader.position();
-        match self.reader.value()? {
-            Token::String(text) => Ok((text, at)),
-            other => Err(self.bad(&member(), "a string", shown(&other), at)),
-        }
-    }
-
-    fn text(&mut self, member: &str, max: usize) -> Result<Text, Bad> {
-        let (text, at) = self.string(|| member.into())?;
-        if value::is_text(&text, max) {
-            Ok(self.requests.put(&text))
-        } else {
-            Err(self.bad(member, &format!("1 to {max} characters, no control characters"), &text, at))
-        }
-    }
-
-    fn moment(&mut self, member: &str) -> Result<Moment, Bad> {
-        let (text, at) = self.string(|| member.into())?;
-        match value::time(&text) {
-            Some(micros) => Ok(Moment { text: self.requests.put(&text), at: micros }),
-            None => Err(self.bad(member, "YYYY-MM-DDTHH:MM:SS[.ffffff]Z", &text, at)),
-        }
-    }
-
-    fn word<T>(&mut self, member: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Bad> {
-        let (text, at) = self.string(|| member.into())?;
-        parse(&text).ok_or_else(|| self.bad(member, expected, &text, at))
-    }
-
-    /// `near`: a position no further than white space before what is wrong.
-    #[cold]
-    fn bad(&self, member: &str, expected: &str, found: &str, near: usize) -> Bad {
-        let white = self.payload[near..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        let shown: String = found.chars().take(SHOWN_MAX).collect();
-        let name = if member.is_empty() { "the command" } else { member };
-        let mut refusal = Refusal::new(Code::Malformed, format!("{name}: expected {expected}, found {shown}"));
-        refusal.member = (!member.is_empty()).then(|| member.to_owned());
-        refusal.expected = Some(expected.into());
-        refusal.found = Some(shown);
-        refusal.position = Some((near + white) as u64);
-        Bad::Form(Box::new(refusal))
-    }
-}
-
-fn path(leg: Option<usize>, member: &str) -> String {
-    match leg {
-        Some(index) => format!("legs/{index}/{member}"),
-        None => member.into(),
-    }
-}
-
-fn shown<'t>(token: &'t Token<'_>) -> &'t str {
-    match token {
-        Token::Null => "null",
-        Token::Bool(_) => "a boolean",
-        Token::Integer(_) => "a number",
-        Token::String(text) => text,
-        Token::Array => "an array",
-        Token::Object => "an object",
     }
 }

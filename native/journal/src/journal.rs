@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use json::Value;
@@ -20,6 +20,9 @@ const ACCOUNTS_MAX: usize = 1_000_000;
 
 /// RFC 8785 integers, and so `at`, stay below 2^53.
 const AT_END: u64 = 1 << 53;
+
+/// A stub must fit an entry bundle (65,535 bytes); this leaves room for its other members.
+const LOG_BODY_MAX: usize = 60_000;
 
 /// A stored entry whose id occurs in the requests.
 #[derive(Clone, Copy, Debug)]
@@ -123,11 +126,11 @@ impl Journal {
         for id in loaded.ids {
             state.target_ids.entry((*id).to_owned()).or_insert(None);
         }
+        let remainders = loaded.remainders.iter().map(|&(id, remaining, expires)| (id, (remaining, expires)));
+        let remainders: HashMap<&str, _> = remainders.collect();
         for &(id, seq, stub, body) in loaded.targets {
             let stored = Stored::parse(seq, stub, body)?;
-            let remainder = loaded.remainders.iter().find(|(of, ..)| *of == id);
-            let remainder = remainder.map(|&(_, remaining, expires)| (remaining, expires));
-            let target = Target::load(id, &stored, remainder, state)?;
+            let target = Target::load(id, &stored, remainders.get(id).copied(), state)?;
             state.target_ids.insert(id.to_owned(), Some(state.targets.len() as u32));
             state.targets.push(target);
         }
@@ -170,6 +173,9 @@ impl Journal {
         let kind = kind.ok_or_else(|| Fault::Body("kind: expected genesis, key or seal".into()))?;
         if body.first() != Some(&b'{') {
             return Err(Fault::Body("the body is not a JSON object".into()));
+        }
+        if body.len() > LOG_BODY_MAX {
+            return Err(Fault::Body(format!("the body has {} bytes, at most {LOG_BODY_MAX} fit a stub", body.len())));
         }
         json::check_canonical(body).map_err(|error| Fault::Body(format!("the body is not canonical JSON: {error}")))?;
         let head = match (kind, self.head) {

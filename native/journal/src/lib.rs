@@ -15,6 +15,7 @@ mod fault;
 mod head;
 mod journal;
 mod kind;
+mod member;
 mod moves;
 mod names;
 mod plan;

@@ -1,7 +1,15 @@
+//! Parsed commands. A text that is not strict JSON is refused as one command; what is JSON but no command is refused
+//! alone.
+
+use json::Reader;
+
+use crate::command::Parser;
 use crate::definition::{Action, Terms};
+use crate::fault::Fault;
 use crate::kind::Kind;
 use crate::names::Names;
-use crate::Refusal;
+use crate::refusal::{Code, Refusal};
+use crate::value;
 
 /// A piece of `Requests::text`.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +119,88 @@ pub struct Requests {
 }
 
 impl Requests {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The commands that follow are asked for by `by`.
+    pub fn begin(&mut self, by: &str) -> Result<(), Fault> {
+        if !value::is_by(by) {
+            return Err(Fault::By(by.into()));
+        }
+        self.callers.push(Caller { by: by.into(), commands: 0 });
+        Ok(())
+    }
+
+    /// A command, a group or an array of them.
+    pub fn json(&mut self, payload: &[u8]) {
+        self.parse(payload, true, None);
+    }
+
+    /// A command or a group on each line; lines of white space alone are skipped.
+    pub fn ndjson(&mut self, payload: &[u8]) {
+        for (number, line) in payload.split(|&byte| byte == b'\n').enumerate() {
+            if !line.trim_ascii().is_empty() {
+                self.parse(line, false, Some(number + 1));
+            }
+        }
+    }
+
+    /// As `json`, of a text that the caller never saw: positions in it would say nothing.
+    pub fn written(&mut self, payload: &[u8]) {
+        let first = self.commands.len();
+        self.parse(payload, true, None);
+        self.commands[first..]
+            .iter_mut()
+            .filter_map(|command| command.refusal.as_mut())
+            .for_each(|refusal| refusal.position = None);
+    }
+
+    /// A command that could not even be written as JSON.
+    pub fn malformed(&mut self, message: &str) {
+        self.refuse(Box::new(Refusal::new(Code::Malformed, message)));
+    }
+
+    fn parse(&mut self, payload: &[u8], array: bool, line: Option<usize>) {
+        let (commands, legs, groups) = (self.commands.len(), self.legs.len(), self.groups.len());
+        // Texts and legs are counted in 32 bits.
+        let bad = if u32::try_from(self.text.len() + payload.len()).is_err() {
+            Some(Refusal::new(Code::Malformed, "the requests of one call are together larger than 4 GiB"))
+        } else {
+            self.commands.reserve(payload.len() / 160);
+            self.legs.reserve(payload.len() / 160);
+            let mut parser = Parser { requests: self, reader: Reader::new(payload), payload };
+            parser.whole(array).err().map(|error| not_json(error, payload))
+        };
+        if let Some(refusal) = bad {
+            let pushed = self.commands.len() - commands;
+            self.commands.truncate(commands);
+            self.legs.truncate(legs);
+            self.groups.truncate(groups);
+            self.callers.last_mut().expect("a caller has begun").commands -= pushed;
+            self.refuse(Box::new(refusal));
+        }
+        if let Some(line) = line {
+            for refusal in self.commands[commands..].iter_mut().filter_map(|command| command.refusal.as_mut()) {
+                refusal.message = format!("line {line}: {}", refusal.message);
+            }
+        }
+    }
+
+    pub(crate) fn refuse(&mut self, refusal: Box<Refusal>) {
+        let caller = self.callers.len() as u32 - 1;
+        let refusal = Some(refusal);
+        self.push(Command {
+            kind: Kind::Transaction,
+            caller,
+            group: NO_GROUP,
+            legs: (0, 0),
+            id: None,
+            more: None,
+            refusal,
+        });
+    }
+
     pub fn len(&self) -> usize {
         self.commands.len()
     }
@@ -161,4 +251,14 @@ impl Requests {
         self.commands.push(command);
         self.callers.last_mut().expect("a caller has begun").commands += 1;
     }
+}
+
+fn not_json(error: json::Error, payload: &[u8]) -> Refusal {
+    let mut refusal = Refusal::new(Code::Malformed, format!("not strict JSON: {error}"));
+    refusal.position = Some(error.position as u64);
+    refusal.expected = Some("strict JSON".into());
+    let from = error.position.min(payload.len());
+    let near = String::from_utf8_lossy(&payload[from..payload.len().min(from + 16)]).into_owned();
+    refusal.found = Some(if near.is_empty() { "the end".into() } else { near });
+    refusal
 }

@@ -218,3 +218,22 @@ impl State {
         self.codes.iter().zip(&self.scales).filter_map(|(code, scale)| scale.map(|scale| (code, scale)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forgetting_accounts_keeps_what_cannot_be_loaded_by_name() {
+        let mut state = State { explicit: true, closed_before: Some(5), ..State::default() };
+        state.expiring.insert((7, 1), "p".into());
+        state.fix_scale("EUR", 2);
+        let (account, asset) = (state.account("a"), state.asset("BTC/8").unwrap());
+        state.slot(account, asset);
+        state.accounts[account as usize].loaded = true;
+        state.forget_accounts();
+        assert!(!state.is_loaded("a") && state.slots.is_empty() && state.assets.is_empty());
+        assert_eq!(state.fixed_scales().collect::<Vec<_>>(), [("EUR", 2)]);
+        assert_eq!((state.explicit, state.closed_before, state.expiring.len()), (true, Some(5), 1));
+    }
+}

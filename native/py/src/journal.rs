@@ -249,8 +249,16 @@ impl CopyEntries {
 struct Journal(Mutex<::journal::Journal>);
 
 impl Journal {
-    fn with<T: Send>(&self, py: Python<'_>, work: impl Send + FnOnce(&mut ::journal::Journal) -> T) -> T {
-        py.detach(|| work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+    fn with<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl Send + FnOnce(&mut ::journal::Journal) -> Result<T, Fault>,
+    ) -> PyResult<T> {
+        let done = py.detach(|| match self.0.lock() {
+            Ok(mut journal) => work(&mut journal),
+            Err(_) => Err(Fault::Misuse("the journal failed in the middle of a call: reset it".into())),
+        });
+        done.map_err(raised)
     }
 }
 
@@ -275,12 +283,13 @@ impl Journal {
             Ok::<_, PyErr>(Head { size, hash: hash_of(&hash)?, at, batch, batch_first, closed_before })
         });
         let head = head.transpose()?;
+        self.0.clear_poison();
         self.with(py, |journal| {
             let assets = assets.iter().map(|(code, scale)| (&**code, *scale));
             let expiring = expiring.iter().map(|(id, seq, expires)| (&**id, *seq, *expires));
             journal.reset(head, explicit_accounts, assets, expiring);
-        });
-        Ok(())
+            Ok(())
+        })
     }
 
     fn parse(&self, py: Python<'_>, requests: Vec<(PyBackedStr, PyBackedStr, Bound<'_, PyAny>)>) -> PyResult<Requests> {
@@ -307,7 +316,7 @@ impl Journal {
     }
 
     fn missing(&self, py: Python<'_>, requests: &Requests, now: u64) -> PyResult<(Vec<String>, Vec<String>)> {
-        self.with(py, |journal| journal.missing(&requests.0, now)).map_err(raised)
+        self.with(py, |journal| journal.missing(&requests.0, now))
     }
 
     #[allow(clippy::too_many_arguments, reason = "the interface has six")]
@@ -349,7 +358,7 @@ impl Journal {
                 remainders: &remainders,
             })
         });
-        Ok((missing.map_err(raised)?, Vec::new()))
+        Ok((missing?, Vec::new()))
     }
 
     #[pyo3(signature = (requests, now, seed, existing = Vec::new()))]
@@ -371,20 +380,20 @@ impl Journal {
             hash,
         });
         let rows: Vec<_> = rows.collect();
-        let batch = self.with(py, |journal| journal.apply(Arc::clone(&requests.0), now, seed, &rows));
-        Ok(Batch(batch.map_err(raised)?))
+        let requests = Arc::clone(&requests.0);
+        self.with(py, |journal| journal.apply(requests, now, seed, &rows)).map(Batch)
     }
 
     fn append(&self, py: Python<'_>, kind: &str, body: &[u8], now: u64) -> PyResult<Batch> {
-        Ok(Batch(self.with(py, |journal| journal.append(kind, body, now)).map_err(raised)?))
+        self.with(py, |journal| journal.append(kind, body, now)).map(Batch)
     }
 
     fn commit(&self, py: Python<'_>, batch: &Batch) -> PyResult<()> {
-        self.with(py, |journal| journal.commit(&batch.0)).map_err(raised)
+        self.with(py, |journal| journal.commit(&batch.0))
     }
 
     fn rollback(&self, py: Python<'_>, batch: &Batch) -> PyResult<()> {
-        self.with(py, |journal| journal.rollback(&batch.0)).map_err(raised)
+        self.with(py, |journal| journal.rollback(&batch.0))
     }
 }
 

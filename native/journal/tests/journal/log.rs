@@ -24,6 +24,8 @@ fn only_canonical_bodies_of_the_logs_own_kinds_are_appended() {
     assert!(matches!(journal.append("transaction", b"{}", 5), Err(Fault::Body(_))));
     assert!(matches!(journal.append("genesis", b"{ }", 5), Err(Fault::Body(_))));
     assert!(matches!(journal.append("genesis", b"[]", 5), Err(Fault::Body(_))));
+    let long = format!(r#"{{"a":"{}"}}"#, "a".repeat(65_000));
+    assert!(matches!(journal.append("genesis", long.as_bytes(), 5), Err(Fault::Body(_))));
     let batch = journal.append("genesis", b"{}", 5).unwrap();
     assert_eq!((batch.head().at, batch.previous()), (5, (0, [0; 32])));
     journal.commit(&batch).unwrap();
