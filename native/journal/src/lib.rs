@@ -1,4 +1,12 @@
 //! The rules of double entry, and the entries they write. The contract is docs/reference/entries.md.
+//!
+//! ```text
+//! text ─command, member─> Requests ─apply, rules, moves─> Plan ─build, entry─> Batch of Chunks ─> a store
+//!                  loaded State, Targets ^                 └ balances, definitions, remainders, assets that changed
+//! ```
+//!
+//! `Journal` holds the state between batches. Nothing here reads a clock, randomness or a file: `now` and the seed of the
+//! salts are passed in, and what is missing is named for the caller to load.
 
 mod apply;
 mod balance;

@@ -1,4 +1,5 @@
 use journal::{Code, Outcome, Requests};
+use proptest::prelude::*;
 
 use crate::store::{leg, parse, transaction, Ledger};
 
@@ -160,4 +161,37 @@ fn escaped_texts_mean_what_they_say() {
 fn parsed_ids_are_those_of_well_formed_commands() {
     let requests = parse(&format!("[{},{{\"id\":\"bad\"}}]", transaction("good", "x", "y", "1")));
     assert_eq!(requests.ids().collect::<Vec<_>>(), ["good"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the bytes: every request is answered, and a position lies within it.
+    #[test]
+    fn any_bytes_are_parsed_or_refused(
+        noise in prop::collection::vec(any::<u8>(), 0..40),
+        at in any::<prop::sample::Index>(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let legs = leg("x", "y", "1").replace('}', r#","balancing":"both"}"#);
+        let valid = format!(r#"[{{"group":[{{"id":"a\u00e9","legs":[{legs}],"metadata":{{"k":"v"}}}}]}}, {legs}]"#);
+        let mut bytes = valid.into_bytes();
+        let from = at.index(bytes.len());
+        let to = from + cut.index(bytes.len() - from);
+        bytes.splice(from..to, noise);
+        for lines in [false, true] {
+            let mut requests = Requests::new();
+            requests.begin("user:a").unwrap();
+            if lines { requests.ndjson(&bytes) } else { requests.json(&bytes) }
+            let count = requests.len();
+            let mut ledger = Ledger::implicit();
+            let batch = ledger.apply(&requests.into(), &[]).unwrap();
+            prop_assert_eq!(batch.len(), count);
+            for index in 0..count {
+                if let Outcome::Refused(refusal) = batch.outcome(index) {
+                    prop_assert!(refusal.position.unwrap_or(0) <= bytes.len() as u64);
+                }
+            }
+        }
+    }
 }
