@@ -165,12 +165,8 @@ def main() -> None:
                         name = "postgres, kernel's COPY image, row per entry"
                         rates[name] = measure(name, batch_size, product(PostgresStores(dsn)), prebuilt=False)
             best = max(rates.values())
-            report(
-                figure="layout",
-                database=kind,
-                batch=batch_size,
-                share_of_best={k: round(v / best, 2) for k, v in rates.items()},
-            )
+            shares = {name: round(rate / best, 2) for name, rate in rates.items()}
+            report(figure="layout", database=kind, batch=batch_size, share_of_best=shares)
         note(kind, "done")
 
 

@@ -16,8 +16,8 @@ Line = dict[str, Any]
 
 HEAD = """# Benchmarks
 
-Made by `make bench` and `bench/table.py`; nothing here is typed by hand. Every figure is of one run on one machine, called
-from Python in one process, and durable where it says so. Machines differ, above all in how long a flush takes, so read
+Made by `make bench` and `bench/table.py`; nothing here is typed by hand. Every figure is of one run on one machine,
+called from Python in one process, and durable where it says so. Machines differ, above all in how long a flush takes, so read
 the ratios: each figure stands beside a bare database, or bare SHA-256, measured in the same run.
 
 Machine: {machine}. A flush (fdatasync of 4 KiB appended) takes {flush_ms} ms here.
@@ -90,9 +90,7 @@ def main(folder: Path) -> None:
     print(rates(found["bench_tallystick"]))
     if memory := found.get("memory"):
         print("## Recording without a disk\n")
-        print(
-            "The same on a file system in memory, which is **not durable**: what the code costs when flushes cost nothing.\n"
-        )
+        print("The same on a file system in memory, **not durable**: what the code costs when flushes cost nothing.\n")
         print(rates(memory))
     print("## Limits, sealing, proofs, receipts, growth\n")
     for name in ("bench_limits", "bench_evidence", "bench_growth"):
