@@ -97,8 +97,8 @@ def postgres_python(dsn: str, *, bundled: bool) -> Store:
             balances = batch.balances() or [("", "", "0", "0", "0", "0")]
             cursor.execute(
                 "INSERT INTO balance SELECT * FROM unnest(%s::text[],%s::text[],%s::numeric[],%s::numeric[],"
-                "%s::numeric[],%s::numeric[]) ON CONFLICT(account, asset) DO UPDATE SET d=excluded.d, c=excluded.c, pd=excluded.pd, "
-                "pc=excluded.pc",
+                "%s::numeric[],%s::numeric[]) ON CONFLICT(account, asset) DO UPDATE "
+                "SET d=excluded.d, c=excluded.c, pd=excluded.pd, pc=excluded.pc",
                 [list(column) for column in zip(*balances, strict=True)],
             )
             cursor.execute(

@@ -17,8 +17,8 @@ Line = dict[str, Any]
 HEAD = """# Benchmarks
 
 Made by `make bench` and `bench/table.py`; nothing here is typed by hand. Every figure is of one run on one machine,
-called from Python in one process, and durable where it says so. Machines differ, above all in how long a flush takes, so read
-the ratios: each figure stands beside a bare database, or bare SHA-256, measured in the same run.
+called from Python in one process, and durable where it says so. Machines differ, above all in how long a flush takes,
+so read the ratios: each figure stands beside a bare database, or bare SHA-256, measured in the same run.
 
 Machine: {machine}. A flush (fdatasync of 4 KiB appended) takes {flush_ms} ms here.
 """
