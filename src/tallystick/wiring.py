@@ -13,7 +13,7 @@ from tallystick import settings
 from tallystick.core.policy import Policy
 from tallystick.custody.ports import Algorithm, Signer
 from tallystick.custody.softkey import create_soft_key, load_soft_key
-from tallystick.errors import Misconfigured, Rejected
+from tallystick.errors import Misconfigured, Rejected, TallystickError
 from tallystick.log.ledger import Ledger
 from tallystick.log.opening import create, own_policy
 from tallystick.storage.files import FileTileStore
@@ -103,7 +103,11 @@ class Installation:
     def diagnose(self) -> list[Finding]:
         """What `tallystick doctor` says."""
         findings = self._stores.diagnose()
-        for origin in self.ledgers():
+        try:
+            origins = self.ledgers()
+        except TallystickError as error:  # the database is away: the findings say so, and the folders go unseen
+            return [*findings, Finding("error", "ledgers", str(error), "Tiles and keys were not looked at.")]
+        for origin in origins:
             findings += self._tiles(origin).diagnose()
         return findings
 

@@ -123,8 +123,8 @@ class Projections:
     def _must_be(self, table: str, first: int, end: int, expected: list[tuple[object, ...]]) -> None:
         sql = f"SELECT {COLUMNS[table]} FROM {{{table}}} AS t WHERE seq >= ? AND seq < ?"  # noqa: S608 (constants)
         found = self._store.query(sql, (first, end))
-        if sorted(map(_plain, found)) != sorted(map(_plain, expected)):
-            raise self._contradiction(table, {_plain(row) for row in found}, {_plain(row) for row in expected})
+        if set(found) != set(expected) or len(found) != len(expected):
+            raise self._contradiction(table, set(found), set(expected))
 
     def _derive(self, rows: list[EntryRow]) -> Rows:
         postings: list[tuple[object, ...]] = []
@@ -140,23 +140,19 @@ class Projections:
         return {"posting": postings, "metadata": metadata}
 
     def _contradiction(
-        self, table: str, found: set[tuple[str, ...]], expected: set[tuple[str, ...]]
+        self, table: str, found: set[tuple[object, ...]], expected: set[tuple[object, ...]]
     ) -> ProjectionContradicts:
         return ProjectionContradicts(
             f"table {table} does not follow from the entries",
             ledger=self._store.origin,
             table=table,
-            expected=sorted(expected - found)[:3],
-            found=sorted(found - expected)[:3],
+            expected=sorted(expected - found, key=str)[:3],
+            found=sorted(found - expected, key=str)[:3],
             next_step="Rebuild the projection (`tallystick ledger rebuild`) and find out who changed it.",
         )
 
 
 COLUMNS = {"posting": "account, asset, seq, effective, debits, credits", "metadata": "key, value, seq"}
-
-
-def _plain(row: tuple[object, ...]) -> tuple[str, ...]:
-    return tuple(str(value) for value in row)
 
 
 def _postings(stub: Values, values: Values) -> Iterator[tuple[object, ...]]:

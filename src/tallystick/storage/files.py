@@ -70,8 +70,10 @@ class FileTileStore:
                         raise
 
     def paths(self, prefix: str) -> Iterator[str]:
+        base, slash, _ = prefix.rpartition("/")
+        folder = self._place(base) if base else self._folder
         with _named_errors(prefix):
-            yield from (path for path in self._walk(self._folder, "", prefix) if path.startswith(prefix))
+            yield from (path for path in self._walk(folder, base + slash) if path.startswith(prefix))
 
     def diagnose(self) -> list[Finding]:
         findings = diagnose_folder("tiles", self._folder, private=False)
@@ -118,11 +120,11 @@ class FileTileStore:
             flush_folder(folder.parent)
         self._durable.add(folder)
 
-    def _walk(self, folder: Path, path: str, prefix: str) -> Iterator[str]:
+    def _walk(self, folder: Path, path: str) -> Iterator[str]:
         try:
             with os.scandir(folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name + "/" * entry.is_dir())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         for entry in entries:
             below = f"{path}{entry.name}"
@@ -130,8 +132,8 @@ class FileTileStore:
                 continue
             if not entry.is_dir():
                 yield below
-            elif f"{below}/".startswith(prefix) or prefix.startswith(f"{below}/"):
-                yield from self._walk(folder / entry.name, f"{below}/", prefix)
+            else:
+                yield from self._walk(folder / entry.name, f"{below}/")
 
 
 def _link_new(temporary: Path, place: Path, path: str, data: bytes) -> None:

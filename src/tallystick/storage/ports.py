@@ -192,7 +192,7 @@ class LedgerStore(Protocol):
         """A read. `?` marks parameters; `{table} AS name` (the alias is needed) is a table's rows of this ledger.
 
         `posting(account, asset, seq, effective, debits, credits)`: what entry `seq` posted (pendings not counted) to a
-        balance; `effective` in microseconds; key (account, asset, seq), index (account, asset, effective).
+        balance; `effective` in microseconds; key (account, asset, seq), index (seq).
         `metadata(key, value, seq)`: `value` as `searchable` makes it; key (key, value, seq).
         Also entry, balance, account, remainder, asset and checkpoint (`sql.TABLES` has the columns). A table named
         without the braces is an error where ledgers share a database. Totals (`debits`, …) come as decimal strings on

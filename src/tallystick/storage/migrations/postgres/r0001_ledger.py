@@ -41,7 +41,6 @@ TABLES = (
     """CREATE TABLE tallystick.posting (ledger int4 NOT NULL, account text COLLATE "C" NOT NULL,
        asset text COLLATE "C" NOT NULL, seq int8 NOT NULL, effective int8 NOT NULL, debits numeric(39,0) NOT NULL,
        credits numeric(39,0) NOT NULL, PRIMARY KEY (ledger, account, asset, seq))""",
-    "CREATE INDEX posting_effective ON tallystick.posting (ledger, account, asset, effective)",
     "CREATE INDEX posting_seq ON tallystick.posting (ledger, seq)",  # the audit reads it entry by entry
     """CREATE TABLE tallystick.metadata (ledger int4 NOT NULL, key text COLLATE "C" NOT NULL,
        value text COLLATE "C" NOT NULL, seq int8 NOT NULL, PRIMARY KEY (ledger, key, value, seq))""",

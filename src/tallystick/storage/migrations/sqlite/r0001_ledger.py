@@ -34,7 +34,6 @@ TABLES = (
     """CREATE TABLE posting (account TEXT NOT NULL, asset TEXT NOT NULL, seq INTEGER NOT NULL,
        effective INTEGER NOT NULL, debits TEXT NOT NULL, credits TEXT NOT NULL, PRIMARY KEY (account, asset, seq))
        STRICT, WITHOUT ROWID""",
-    "CREATE INDEX posting_effective ON posting (account, asset, effective)",
     "CREATE INDEX posting_seq ON posting (seq)",  # the audit reads it entry by entry
     """CREATE TABLE metadata (key TEXT NOT NULL, value TEXT NOT NULL, seq INTEGER NOT NULL,
        PRIMARY KEY (key, value, seq)) STRICT, WITHOUT ROWID""",
