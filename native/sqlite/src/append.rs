@@ -31,6 +31,21 @@ const NEW_HEAD: &str = "INSERT INTO head (one, size, hash, at, batch, batch_firs
 ///
 /// Nothing is written, and the code says why, if the head is not `batch.previous` (`HEAD_MOVED`) or an id is taken
 /// (`ID_EXISTS`).
+///
+/// The settings of connection and file are the caller's. Of those that keep every commit durable, these were measured
+/// fastest with entries of about 1 KB on two cores:
+///
+/// ```sql
+/// PRAGMA page_size = 16384;          -- before the first table. 4096: half as fast from 1,000 entries a batch on, as
+///                                    -- three entries fill a page badly; 65536: slower for single entries
+/// PRAGMA journal_mode = WAL;
+/// PRAGMA synchronous = FULL;
+/// PRAGMA wal_autocheckpoint = 1000;  -- 16 MiB. Without it and with `checkpoint` on a second connection the WAL grows
+///                                    -- as long as the writer is busy, and nothing is gained
+/// PRAGMA cache_size = -65536;        -- 64 MiB, for ids that come in no order
+/// ```
+///
+/// `mmap_size`, several rows to an INSERT and a partial index on `id` made no difference.
 pub(crate) fn append(connection: &Connection, batch: &Batch) -> Result<(), Error> {
     // Rolls back when dropped, on errors and panics alike.
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
