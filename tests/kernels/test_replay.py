@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from random import Random
 from typing import Any
 
@@ -156,6 +157,21 @@ def test_after_a_contradiction_nothing_more_is_said() -> None:
     with pytest.raises(kernels.ReplayError) as second:
         replay.feed([])
     assert first.value.args == second.value.args
+
+
+def test_a_forked_process_can_replay_too() -> None:
+    rows = [row for seed in range(30) for row in rows_of(written(seed))]
+    by_ledger = [replayed(rows_of(written(seed)), chunk=10_000).head() for seed in range(2)]
+    with pytest.raises(kernels.ReplayError):  # a second genesis, found after all rows were read on all cores
+        kernels.Replay(ORIGIN).feed(rows)
+    child = os.fork()
+    if child == 0:
+        try:
+            kernels.Replay(ORIGIN).feed(rows)
+        except kernels.ReplayError:
+            os._exit(0 if replayed(rows_of(written(1))).head() == by_ledger[1] else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_rows_of_other_types_are_no_rows() -> None:

@@ -21,8 +21,7 @@ mod targets;
 mod tests;
 mod totals;
 
-use merkle::{frontier_extend, frontier_root, Hash, Tree, HASH_SIZE};
-use rayon::prelude::*;
+use merkle::{frontier_extend, frontier_root, parallel, Hash, Tree, HASH_SIZE};
 
 use crate::effect::Effect;
 use crate::{BalanceRow, Head, Kind, RemainderRow};
@@ -84,7 +83,7 @@ impl Replay {
         if let Some(contradiction) = &self.failed {
             return Err(contradiction.clone());
         }
-        let blocks: Vec<Block<'_>> = rows.par_chunks(ROWS_PER_TASK).map(|rows| self.read(rows)).collect();
+        let blocks = self.read_all(rows);
         let mut hashes = Vec::with_capacity(rows.len());
         // From here on they are of the open batch and not in its subtrees yet.
         let mut fresh = 0;
@@ -114,6 +113,15 @@ impl Replay {
         }
         self.extend_batch(&hashes[fresh..]);
         Ok(hashes)
+    }
+
+    /// On all cores.
+    fn read_all<'a>(&self, rows: &[StoredRow<'a>]) -> Vec<Block<'a>> {
+        let tasks = rows.chunks(ROWS_PER_TASK);
+        let mut blocks: Vec<Block<'a>> = tasks.clone().map(|_| Block::default()).collect();
+        let bytes = rows.iter().map(|row| row.stub.len() + row.body.len()).sum();
+        parallel::for_each(bytes, tasks.zip(&mut blocks), |(rows, block)| *block = self.read(rows));
+        blocks
     }
 
     fn read<'a>(&self, rows: &[StoredRow<'a>]) -> Block<'a> {

@@ -10,7 +10,7 @@
 
 mod digest;
 mod frontier;
-mod parallel;
+pub mod parallel;
 mod proof;
 mod tile;
 mod tree;

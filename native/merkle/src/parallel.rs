@@ -8,7 +8,7 @@ use std::thread;
 const BYTES_PER_THREAD: usize = 128 * 1024;
 
 /// Do each task on some thread; `bytes` is how much they all have to hash.
-pub(crate) fn for_each<T: Send>(bytes: usize, tasks: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
+pub fn for_each<T: Send>(bytes: usize, tasks: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
     let threads = cores().min(bytes / BYTES_PER_THREAD);
     if threads < 2 {
         return tasks.for_each(work);
