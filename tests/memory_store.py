@@ -111,7 +111,7 @@ class MemoryStore:
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         if sql == "SELECT count(*) FROM {remainder} AS r":
             return [(len(self.disk.remainders),)]
-        raise AssertionError("no projections in memory")
+        return []  # the reading tables are empty
 
     def project(self, name: str, position: int, end: int, rows: dict[str, Sequence[tuple[object, ...]]]) -> None:
         raise AssertionError("no projections in memory")

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 
 from tallystick.core.encoding import canonical
 from tallystick.core.policy import Policy
-from tallystick.core.stub import Stub
 from tallystick.custody.checkpoints import verifier_key
 from tallystick.custody.ports import Signer
-from tallystick.errors import IntegrityViolation, Misconfigured, Rejected
+from tallystick.errors import Misconfigured, Rejected
+from tallystick.log.ending import genesis
 from tallystick.log.publisher import TilesContradict
 from tallystick.log.recorder import Clock, Randomness, Recorder, WentBack
 from tallystick.log.signed import check_row
@@ -99,11 +99,7 @@ def floor(store: LedgerStore, tile_store: TileStore, policy: Policy) -> int:
 
 def genesis_keys(store: LedgerStore) -> list[str]:
     """The vkeys that the genesis entry names."""
-    for rows in store.entries(0, 1, bodies=False):
-        body = Stub.parse(rows[0].stub).body
-        if isinstance(body, dict):
-            return [str(key) for key in body["keys"]]
-    raise IntegrityViolation("the genesis entry is missing", ledger=store.origin, seq=0, next_step="Run the audit.")
+    return [str(key) for key in genesis(store)["keys"]]
 
 
 def must_match_genesis(store: LedgerStore, signers: Sequence[Signer]) -> None:

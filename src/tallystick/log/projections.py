@@ -118,10 +118,13 @@ class Projections:
             for table, expected in self._derive(rows).items():
                 self._must_be(table, rows[0].seq, rows[-1].seq + 1, expected)
         for table in TABLES:
-            self._must_be(table, position, 1 << 62, [])
+            self._must_be(table, position, 0, [], outside=True)
 
-    def _must_be(self, table: str, first: int, end: int, expected: list[tuple[object, ...]]) -> None:
-        sql = f"SELECT {COLUMNS[table]} FROM {{{table}}} AS t WHERE seq >= ? AND seq < ?"  # noqa: S608 (constants)
+    def _must_be(
+        self, table: str, first: int, end: int, expected: list[tuple[object, ...]], *, outside: bool = False
+    ) -> None:
+        between = "OR" if outside else "AND"
+        sql = f"SELECT {COLUMNS[table]} FROM {{{table}}} AS t WHERE seq >= ? {between} seq < ?"  # noqa: S608 (constants)
         found = self._store.query(sql, (first, end))
         if set(found) != set(expected) or len(found) != len(expected):
             raise self._contradiction(table, set(found), set(expected))

@@ -5,23 +5,29 @@ After each step, what a crash means there:
 1. Parse, load the state that the commands touch, apply the rules in memory. Crash: an unanswered request is lost.
 2. One database transaction stores entries, ids, balances and the head, with a compare-and-set on the head.
    Crash before it commits: as 1. After: recorded, the answer is lost; the same id asked again gets the first answer.
-3. The state in memory follows. If step 2 raised and may have landed, memory is forgotten and read again.
+3. The state in memory follows. If anything raised on the way, memory is forgotten and read again.
 
-Callers that come while a transaction is being written share the next one (group commit).
+Callers that come while a transaction is being written share the next one (group commit): the first of them to get the
+lock writes for all. What is wrong with one caller's request is that caller's error alone; what goes wrong with the
+transaction is told to each of them.
+
+Whenever the head is read, it must be what the last entries say, and must extend what this process saw before: nothing
+is written onto a head row that was changed, or behind, or beside, what was already answered.
 """
 
 from __future__ import annotations
 
+import copy
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tallystick.core.stub import Stub
 from tallystick.errors import IntegrityViolation, Rejected, RetryLater, TallystickError
 from tallystick.kernels import Batch, Journal, Requests
 from tallystick.ledger.outcome import Recorded
+from tallystick.log.ending import check_head, check_known, genesis
 from tallystick.log.tree import ZERO_HASH
 from tallystick.storage.ports import EntryRow, Head, HeadMoved, IdExists, LedgerStore
 
@@ -51,15 +57,32 @@ class Busy(RetryLater):
     """The queue of waiting callers is full."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Ticket:
+    """One caller's request. `parsed` already if its payload can be read only once."""
+
     request: tuple[str, Format, Any]
+    parsed: Requests | None = None
     recorded: Recorded | None = None
     error: BaseException | None = None
 
     @property
     def done(self) -> bool:
         return self.recorded is not None or self.error is not None
+
+
+def _told(error: BaseException) -> TallystickError:
+    """What the other callers of a transaction are told: an exception object belongs to one thread."""
+    if isinstance(error, TallystickError):
+        told: TallystickError = copy.copy(error)
+    else:
+        told = RetryLater(
+            "the transaction that was written for several callers broke off",
+            cause=repr(error),
+            next_step="It is not known whether it landed: ask again with the same ids.",
+        )
+    told.__cause__ = error
+    return told
 
 
 class Recorder:
@@ -82,7 +105,7 @@ class Recorder:
         Refusals are outcomes, not errors; an error means that nothing is known to be recorded, and asking again with
         the same ids is safe.
         """
-        ticket = _Ticket((by, format, payload))
+        ticket = self._ticket(by, format, payload)
         with self._gate:
             if len(self._queue) >= QUEUE_MAX:
                 raise Busy(
@@ -91,18 +114,25 @@ class Recorder:
             self._queue.append(ticket)
         with self._writing:
             if not ticket.done:
-                with self._gate:
-                    tickets, self._queue = self._queue, []
-                self._write(tickets)
+                self._write_queue(ticket)
         if ticket.error is not None:
             raise ticket.error
         assert ticket.recorded is not None
         return ticket.recorded
 
+    def _ticket(self, by: str, format: Format, payload: Any) -> _Ticket:
+        """Run what the payload itself runs, on its own caller's thread: an iterator, a stream. Its errors are his."""
+        if format == "arrow":
+            return _Ticket((by, format, payload), self._parse((by, format, payload)))
+        again = isinstance(payload, (dict, list, tuple, str, bytes))  # can be read a second time
+        if format == "objects" and not again and isinstance(payload, Iterable):
+            payload = list(payload)
+        return _Ticket((by, format, payload))
+
     def try_out(self, payload: Any, *, format: Format, by: str) -> Recorded:
         """What `record` would answer now, with nothing recorded (dry run)."""
-        with self._writing:
-            requests = self._journal.parse([(by, format, payload)])
+        requests = self._parse((by, format, payload))
+        with self._writing, self._forgetting():
             self._is_current()
             self._follow_store()
             batch = self._apply(requests, self._store.by_id(requests.ids()))
@@ -112,7 +142,7 @@ class Recorder:
 
     def append(self, kind: str, body: bytes) -> Head:
         """Record an entry of the log itself (genesis, seal); the caller holds `exclusive` if it depends on the head."""
-        with self._writing:
+        with self._writing, self._forgetting():
             self._follow_store()
             batch = self._journal.append(kind, body, self._now())
             self._commit(batch)
@@ -133,35 +163,73 @@ class Recorder:
             raise RetryLater("the ledger has no genesis entry yet", ledger=self._store.origin)
         return head
 
-    def _write(self, tickets: Sequence[_Ticket]) -> None:
+    def _write_queue(self, own: _Ticket) -> None:
+        """Write for everybody who waits; the ticket of each of them is done afterwards."""
+        tickets: list[_Ticket] = []
         try:
-            tickets, requests = self._parse(tickets)
-            batch = self._store_requests(requests)
+            with self._gate:
+                tickets, self._queue = self._queue, []
+            for together in self._grouped(tickets):
+                self._write(together)
         except BaseException as error:
             for ticket in tickets:
-                ticket.error = error
+                if not ticket.done:
+                    ticket.error = error if ticket is own else _told(error)
             if not isinstance(error, TallystickError):
                 raise
-            return
+
+    def _write(self, tickets: Sequence[_Ticket]) -> None:
+        """One transaction for all."""
+        if tickets[0].parsed is not None:
+            requests = tickets[0].parsed
+        else:
+            tickets, requests = self._parse_all(tickets)
+        batch = self._store_requests(requests)
         first = 0
         for ticket, count in zip(tickets, requests.counts, strict=True):
             ticket.recorded = Recorded(batch, first, count)
             first += count
 
-    def _parse(self, tickets: Sequence[_Ticket]) -> tuple[Sequence[_Ticket], Requests]:
-        """A request without commands (a bad `by`, a table of another schema) is its own caller's error alone."""
+    @staticmethod
+    def _grouped(tickets: Sequence[_Ticket]) -> Iterator[list[_Ticket]]:
+        """All that can be parsed together, then each that was parsed on its own."""
+        if together := [ticket for ticket in tickets if ticket.parsed is None]:
+            yield together
+        yield from ([ticket] for ticket in tickets if ticket.parsed is not None)
+
+    def _parse_all(self, tickets: Sequence[_Ticket]) -> tuple[Sequence[_Ticket], Requests]:
+        """A request without commands (a bad `by`, a payload that is no bytes) is its own caller's error alone."""
         try:
             return tickets, self._journal.parse([ticket.request for ticket in tickets])
-        except (TypeError, ValueError):
+        except Exception:  # noqa: BLE001 # whoever is to blame is told below
             for ticket in tickets:
                 try:
-                    self._journal.parse([ticket.request])
-                except (TypeError, ValueError) as error:
-                    ticket.error = Rejected(f"not a request: {error}", next_step="See docs/how-to/record.md.")
+                    self._parse(ticket.request)
+                except Exception as error:  # noqa: BLE001 # raised in its caller's thread
+                    ticket.error = error
             sound = [ticket for ticket in tickets if ticket.error is None]
             return sound, self._journal.parse([ticket.request for ticket in sound])
 
+    def _parse(self, request: tuple[str, Format, Any]) -> Requests:
+        try:
+            return self._journal.parse([request])
+        except (TypeError, ValueError) as error:
+            raise Rejected(f"not a request: {error}", next_step="See docs/how-to/record.md.") from error
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        """After an error nothing in memory is believed: a batch may be open, rows half loaded, a write have landed."""
+        try:
+            yield
+        except BaseException:
+            self._fresh = False
+            raise
+
     def _store_requests(self, requests: Requests) -> Batch:
+        with self._forgetting():
+            return self._try_to_store(requests)
+
+    def _try_to_store(self, requests: Requests) -> Batch:
         existing: list[EntryRow] = []
         for _ in range(HEAD_RETRIES):
             self._follow_store()
@@ -216,7 +284,7 @@ class Recorder:
         except IdExists:
             self._journal.rollback(batch)
             raise
-        except BaseException:
+        except HeadMoved:
             self._fresh = False
             raise
         self._journal.commit(batch)
@@ -248,6 +316,9 @@ class Recorder:
                 found=size,
                 next_step="Do not write. Restore the newest copy, or follow the playbook for suspected tampering.",
             )
+        if head is not None:
+            check_head(self._store, head)
+            check_known(self._store, *self._at_head)
         self._journal.reset(
             (head.size, head.hash, head.at, head.batch, head.batch_first, head.closed_before) if head else None,
             self._explicit_accounts(size),
@@ -267,9 +338,4 @@ class Recorder:
         return self._fresh
 
     def _explicit_accounts(self, size: int) -> bool:
-        if size == 0:
-            return False
-        for rows in self._store.entries(0, 1):
-            body = Stub.parse(rows[0].stub).body
-            return isinstance(body, dict) and body["accounts"] == "explicit"
-        raise IntegrityViolation("the genesis entry is missing", ledger=self._store.origin, seq=0)
+        return size > 0 and genesis(self._store)["accounts"] == "explicit"

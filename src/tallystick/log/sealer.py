@@ -1,6 +1,7 @@
 """Sealing: close the open batch, sign the whole tree.
 
-1. Read the newest checkpoint and check it: our own signatures, and that its frontier has the signed root.
+1. Read the newest checkpoint and check it: our own signatures, that its frontier has the signed root, and that the
+   last signed entry is in it: whatever is signed next continues that entry.
 2. Read back every entry since, hash the stored bytes again, follow the chain.
 3. Append the seal entry with the batch's root. Crash after: the seal is there without a checkpoint; the next run
    finds nothing in the new batch and goes on with step 4.
@@ -24,8 +25,8 @@ from tallystick.core.stub import Stub
 from tallystick.custody.checkpoints import sign_checkpoint
 from tallystick.custody.ports import Signer
 from tallystick.log.recorder import Recorder
-from tallystick.log.signed import CheckpointForged, check_row
-from tallystick.log.tree import EMPTY, Growth, grow
+from tallystick.log.signed import check_row
+from tallystick.log.tree import EMPTY, Growth, grow, last_of
 from tallystick.storage.ports import CheckpointRow, Head, HeadMoved, LedgerStore
 
 __all__ = ["Sealed", "Sealer"]
@@ -67,11 +68,7 @@ class Sealer:
         if row is None:
             return EMPTY
         check_row(self._store.origin, row, self._policy)
-        for rows in self._store.entries(row.size - 1, row.size, bodies=False):
-            return Growth(row.size, row.frontier, kernels.leaf_hash(rows[0].stub))
-        raise CheckpointForged(
-            "the last signed entry is missing", ledger=self._store.origin, seq=row.size - 1, next_step="Run the audit."
-        )
+        return Growth(row.size, row.frontier, last_of(self._store, row.size, row.frontier))
 
     def _append_seal(self, head: Head, tree: Growth, hashes: bytes) -> Growth:
         seal = {

@@ -8,7 +8,7 @@ from tallystick import kernels
 from tallystick.errors import IntegrityViolation
 from tallystick.storage.ports import EntryRow, LedgerStore
 
-__all__ = ["EMPTY", "ZERO_HASH", "BrokenLink", "Gap", "Growth", "grow"]
+__all__ = ["EMPTY", "ZERO_HASH", "BrokenLink", "Gap", "Growth", "HistoryRewritten", "grow", "last_of"]
 
 ZERO_HASH = bytes(32)
 
@@ -19,6 +19,10 @@ class Gap(IntegrityViolation):
 
 class BrokenLink(IntegrityViolation):
     """An entry does not name the hash of the entry before it: one of the two was changed."""
+
+
+class HistoryRewritten(IntegrityViolation):
+    """Entries are not those that were signed, or that this process recorded, though they may fit each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,29 @@ def grow(store: LedgerStore, start: Growth, end: int) -> tuple[Growth, bytes]:
     if seq != end:
         raise gap(store.origin, seq, end)
     return Growth(end, frontier, last), b"".join(added)
+
+
+def last_of(store: LedgerStore, size: int, frontier: bytes) -> bytes:
+    """The hash of entry `size - 1`, believed because the newest full subtree that ends with it is the signed one.
+
+    That subtree has as many entries as the lowest bit of `size` says: ten on average at a million.
+    """
+    first = size - (size & -size)
+    hashes = b"".join(
+        kernels.leaf_hashes(b"".join([row.stub for row in rows]), [len(row.stub) for row in rows])
+        for rows in store.entries(first, size, bodies=False)
+    )
+    root = kernels.tree_root(hashes)
+    if root != frontier[-32:]:
+        raise HistoryRewritten(
+            f"the entries {first} to {size - 1} are not those that were signed",
+            ledger=store.origin,
+            seq=f"{first}..{size - 1}",
+            expected=frontier[-32:].hex(),
+            found=root.hex(),
+            next_step="Stop writing; run the audit, and compare with the published log and a backup.",
+        )
+    return hashes[-32:]
 
 
 def gap(origin: str, first: int, found: int) -> Gap:
