@@ -37,7 +37,7 @@ class Ledger:
         randomness: Randomness,
         signers: Sequence[Signer] | None = None,
     ) -> None:
-        self._store, self._policy = store, policy
+        self._store, self._tiles, self._policy = store, tile_store, policy
         self._projections = Projections(store, write=signers is not None)
         self._queries = Queries(store, self._projections)
         self._publisher = Publisher(store, tile_store, policy)
@@ -81,6 +81,7 @@ class Ledger:
     def seal(self) -> Sealed | None:
         """Close the open batch and sign the tree; None if everything is sealed."""
         self._writer()
+        floor(self._store, self._tiles, self._policy)  # also what others published since we opened
         return self._sealer.seal()
 
     def publish(self) -> Published | None:
