@@ -284,3 +284,26 @@ def test_text_of_a_ledger_cannot_command_the_terminal(tallystick: Tallystick) ->
     out = tallystick.ok("entries").out
     assert "\u009b" not in out
     assert "[bold]x[/bold]" in out
+
+
+def test_a_bundle_that_vouches_for_itself_is_not_verified(tallystick: Tallystick, tmp_path: Path) -> None:
+    tallystick.pay("1", "100.00")
+    tallystick.ok("seal")
+    bundle, policy, nowhere = tmp_path / "whole.zip", tmp_path / "policy", tmp_path / "nowhere"
+    tallystick.ok("bundle", "-o", bundle)
+    policy.write_text(tallystick.ok("policy", "show").out)
+    assert tallystick.ok("verify", bundle, "--json").row["policy_is_enclosed"] is False  # the installation's own
+    alone = tallystick.run("verify", bundle, "--home", nowhere, "--json")
+    assert (alone.code, alone.row["verified"], alone.row["policy_is_enclosed"]) == (2, False, True)
+    assert tallystick.run("verify", bundle, "--home", nowhere).out.startswith("NOT verified")
+    assert tallystick.ok("verify", bundle, "--home", nowhere, "--policy", policy, "--json").row["verified"] is True
+
+
+def test_what_a_receipt_says_does_not_move_the_cursor(tallystick: Tallystick, tmp_path: Path) -> None:
+    paid = ["record", "--id", "1", "--debit", "a", "--credit", "b", "--amount", "1", "--asset", "EUR"]
+    tallystick.ok(*paid, "-m", "\x9b2J\u202e=x", "-m", "y=\x9b31m")
+    tallystick.ok("seal")
+    tallystick.ok("receipt", "get", "1", "--full", "-o", tmp_path / "r")
+    said = tallystick.ok("verify", tmp_path / "r.tlog-proof").out
+    assert "metadata/\\x9b2J\\u202e" in said
+    assert not {"\x9b", "\u202e"} & set(said)

@@ -11,6 +11,7 @@ import click
 
 from tallystick.cli.ledgers import audit
 from tallystick.cli.session import Session, options, pass_session, safe
+from tallystick.errors import Misconfigured
 from tallystick.ledger.exporting import time_text
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = ["bundle", "policy", "receipt", "verify", "write_receipt"]
 
 PROOF = ".tlog-proof"
 MANIFEST = "manifest.json"
+EXIT_UNVOUCHED = 2  # could not complete: whose signatures count was not asked of anybody here
 
 
 @click.group()
@@ -144,15 +146,16 @@ def show_policy(session: Session) -> None:
     "--policy",
     "policy_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Trust policy. Default: the installation's own.",
+    help="Trust policy. Default: the installation's own for this ledger.",
 )
 @options(ledger=True)
 @pass_session
-def verify(session: Session, path: Path | None, policy_file: Path | None) -> None:
+def verify(session: Session, path: Path | None, policy_file: Path | None) -> int:
     """Verify a receipt (X.tlog-proof beside X.json), an evidence bundle (folder or .zip), or without PATH the ledger.
 
-    Exit 0 only if everything asked for was checked and holds; 1 names what contradicts what. `tallystick-verify` does
-    the same with no code in common.
+    Exit 0 only if everything asked for was checked and holds; 1 names what contradicts what; 2 if the only trust policy
+    is the one that a bundle brings along, for then nobody vouches for its keys. `tallystick-verify` does the same with
+    no code in common.
 
     \b
     Examples:
@@ -165,9 +168,10 @@ def verify(session: Session, path: Path | None, policy_file: Path | None) -> Non
             raise click.UsageError("--policy is for a receipt or a bundle; the ledger is checked by its own")
         audit(session)
     elif path.is_dir() or path.suffix == ".zip":
-        _verify_bundle(session, path, policy_file)
+        return _verify_bundle(session, path, policy_file)
     else:
         _verify_receipt(session, path.with_suffix(""), policy_file)
+    return 0
 
 
 def _policy(session: Session, policy_file: Path | None) -> Policy:
@@ -199,28 +203,42 @@ def _verify_receipt(session: Session, stem: Path, policy_file: Path | None) -> N
         "hidden": entry.stub.parts - len(shown),
     }
     said = (
-        f"verified: entry {entry.stub.seq} ({entry.stub.kind}) of {checkpoint.origin}, recorded {result['at']}, "
+        f"verified: entry {entry.stub.seq} ({entry.stub.kind}) of {safe(checkpoint.origin)}, recorded {result['at']}, "
         f"stands in the signed tree of {checkpoint.size} entries ({result['assurance']})"
     )
-    lines = [said, *(f"  {name}: {safe(json.dumps(value, ensure_ascii=False))}" for name, value in shown.items())]
+    lines = [said, *(f"  {safe(name)}: {safe(json.dumps(value, ensure_ascii=False))}" for name, value in shown.items())]
     if result["hidden"]:
         lines.append(f"  parts that are not shown here: {result['hidden']}")
     session.show(result, "\n".join(lines))
 
 
-def _verify_bundle(session: Session, path: Path, policy_file: Path | None) -> None:
+def _bundle_policy(session: Session, policy_file: Path | None, files: Mapping[str, bytes]) -> Policy | None:
+    """The given policy, else the installation's for the bundle's ledger; None if nobody here has one."""
+    from tallystick.core.bundle import Manifest
+    from tallystick.core.policy import Policy
+
+    if policy_file is not None:
+        return Policy.parse(policy_file.read_bytes())
+    try:
+        with session.installation() as installation:
+            origin = session.origin or Manifest.parse(files.get(MANIFEST, b"")).ledger
+            return installation.policy(origin) if origin in installation.ledgers() else None
+    except Misconfigured:  # no installation here
+        return None
+
+
+def _verify_bundle(session: Session, path: Path, policy_file: Path | None) -> int:
     from tallystick.core.archive import read_zip
     from tallystick.core.bundle import verify_bundle
-    from tallystick.core.policy import Policy
 
     if path.is_dir():
         files = {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
     else:
         files = read_zip(path.read_bytes())
-    seen = verify_bundle(files, Policy.parse(policy_file.read_bytes()) if policy_file else None)
+    seen = verify_bundle(files, _bundle_policy(session, policy_file, files))
     checkpoint = seen.checkpoint.checkpoint
     result: dict[str, Any] = {
-        "verified": True,
+        "verified": not seen.policy_is_enclosed,
         "ledger": checkpoint.origin,
         "kind": seen.manifest.kind,
         "size": checkpoint.size,
@@ -231,10 +249,12 @@ def _verify_bundle(session: Session, path: Path, policy_file: Path | None) -> No
         "not_shown": list(seen.not_shown),
     }
     said = (
-        f"verified: {seen.entries} entries of {checkpoint.origin} stand in the signed tree of {checkpoint.size} "
+        f"{'NOT verified, but free of contradictions' if seen.policy_is_enclosed else 'verified'}: "
+        f"{seen.entries} entries of {safe(checkpoint.origin)} stand in the signed tree of {checkpoint.size} "
         f"({result['assurance']}); of {seen.readable} every part was read"
     )
     lines = [said]
     if seen.policy_is_enclosed:
-        lines.append("The policy is the bundle's own: its maker chose whom to trust. Give yours with --policy.")
+        lines.append("The only policy is the bundle's own: its maker chose whom to trust. Give yours with --policy.")
     session.show(result, "\n  ".join([*lines, "Not shown:", *seen.not_shown]))
+    return EXIT_UNVOUCHED if seen.policy_is_enclosed else 0
