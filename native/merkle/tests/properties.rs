@@ -1,8 +1,8 @@
 //! Trees, frontiers and tiles against RFC 6962's own recursion; proofs against RFC 9162's verification.
 
 use merkle::{
-    bundle_items, consistency_path, entry_bundle, frontier_extend, frontier_root, hash_items, inclusion_path, root,
-    split_items, tile_hashes, Hash, Tree, EMPTY_ROOT, TILE_WIDTH,
+    bundle_items, consistency_path, entry_bundle, entry_bundles, frontier_extend, frontier_root, hash_items,
+    inclusion_path, root, split_items, tile_hashes, Hash, Tree, EMPTY_ROOT, TILE_WIDTH,
 };
 use proptest::prelude::*;
 
@@ -176,6 +176,10 @@ proptest! {
         prop_assert_eq!(&hashes, &items.iter().map(|item| Tree::Log.leaf(item)).collect::<Vec<_>>());
         let bundle = entry_bundle(&items).unwrap();
         prop_assert_eq!(&bundle_items(&bundle).unwrap(), &items);
+        let bundles = entry_bundles(&items).unwrap();
+        prop_assert_eq!(bundles.len(), items.len().div_ceil(TILE_WIDTH));
+        prop_assert_eq!(&bundles.concat(), &bundle);
+        prop_assert!(bundles.iter().rev().skip(1).all(|full| bundle_items(full).unwrap().len() == TILE_WIDTH));
         let lengths: Vec<usize> = items.iter().map(|item| item.len()).collect();
         let data = items.concat();
         prop_assert_eq!(&split_items(&data, &lengths).unwrap(), &items);
