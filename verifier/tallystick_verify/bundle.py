@@ -15,7 +15,7 @@ The steps, with the numbers that stand at the code and in the output:
  3. The checkpoint is signed as the policy asks, for the ledger and size that the manifest names; the log has signed the
     earlier ones.
  4. Every disclosure is of the entry that it is named for, and its parts are in that entry's body.
- 5. Every proof, with the disclosure beside it, verifies as a receipt.
+ 5. Every proof, with the disclosure beside it, verifies as a receipt; no two checkpoints of one size have two roots.
  6. Kind "ledger": the whole ledger verifies, every disclosure is of one of its entries, and with bodies or full
     disclosures of all entries so does the double entry.
 """
@@ -34,7 +34,9 @@ from tallystick_verify.entry import parse_stub
 from tallystick_verify.errors import Incomplete, Malformed, Tampering, Usage, VerificationError
 from tallystick_verify.ledger import Bodies, Progress, verify_ledger
 from tallystick_verify.merkle import TILE_WIDTH, leaf_hash, tile_number, tile_paths
+from tallystick_verify.note import Checkpoint
 from tallystick_verify.policy import TrustedCheckpoint, TrustPolicy, parse_policy
+from tallystick_verify.proof import parse_proof
 from tallystick_verify.receipt import verify_receipt
 from tallystick_verify.report import Report
 from tallystick_verify.source import Folder, Web, Zip
@@ -116,7 +118,8 @@ class _Bundle:
         leaves, shown_in_part = self._disclosures(checkpoint.origin)
         report.passed(4, f"{len(leaves)} disclosures, {len(leaves) - shown_in_part} of them of all parts")
         # 5.
-        self._receipts(policy, manifest["kind"], set(leaves))
+        notes = self._receipts(policy, manifest["kind"], set(leaves))
+        seen = self._one_history(policy, checkpoint, [*seen, *notes])
         # 6.
         if manifest["kind"] == "receipts":
             report.steps.pop()
@@ -248,7 +251,8 @@ class _Bundle:
             path = self.bodies.get(seq)
             yield None if path is None else parse_disclosure(self._read(path, step=5)).body()
 
-    def _receipts(self, policy: TrustPolicy, kind: str, disclosed: set[int]) -> None:
+    def _receipts(self, policy: TrustPolicy, kind: str, disclosed: set[int]) -> list[bytes]:
+        """The checkpoints of the proofs, each once."""
         # 5.
         matches = (_ENTRY.fullmatch(path) for path in self.files)
         proven = sorted(int(match[1]) for match in matches if match and match[2] == "tlog-proof")
@@ -256,10 +260,28 @@ class _Bundle:
             raise Tampering(
                 "receipts are a disclosure and a proof each", step=5, expected=len(disclosed), found=len(proven)
             )
+        notes: dict[bytes, None] = {}
         for seq in proven:
             proof, disclosure = (self._read(f"entries/{seq}{end}", step=5) for end in (".tlog-proof", ".json"))
             inner = verify_receipt(proof, disclosure, policy, subject=f"of entry {seq}")
+            notes[parse_proof(proof).checkpoint] = None
             for open_ in inner.unchecked if kind == "receipts" else ():
                 self.report.not_checked(open_.what, required=open_.required)
         some = ", ".join(map(str, proven[:20])) + (" …" if len(proven) > 20 else "")
         self.report.passed(5, f"{len(proven)}: entries {some}" if proven else "none enclosed")
+        return list(notes)
+
+    def _one_history(self, policy: TrustPolicy, latest: Checkpoint, notes: list[bytes]) -> list[bytes]:
+        """The notes of earlier sizes, one for each; none may be later than the bundle's, nor two of one size differ."""
+        # 5.
+        roots, kept = {latest.size: latest.root}, []
+        for raw in notes:
+            one = policy.accept(raw, quorum=False).checkpoint
+            facts = {"step": 5, "ledger": one.origin, "tree_size": one.size}
+            if one.size > latest.size:
+                raise Tampering("a checkpoint is later than the bundle's own", **facts, expected=f"<= {latest.size}")
+            if one.size not in roots:
+                kept.append(raw)
+            if roots.setdefault(one.size, one.root) != one.root:
+                raise Tampering("two signed roots of one size", **facts, expected=roots[one.size], found=one.root)
+        return kept

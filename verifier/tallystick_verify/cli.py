@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import traceback
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import NoReturn
 from tallystick_verify import __version__
 from tallystick_verify.bodies import read_bodies, read_body_file
 from tallystick_verify.bundle import verify_bundle
-from tallystick_verify.errors import Configuration, Incomplete, Usage, VerificationError, shown
+from tallystick_verify.errors import Configuration, Incomplete, Usage, VerificationError, printable, shown
 from tallystick_verify.ledger import Bodies, Progress, verify_ledger
 from tallystick_verify.policy import TrustPolicy, parse_policy
 from tallystick_verify.receipt import verify_receipt
@@ -78,6 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status."""
     as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
+        return _main(arguments, as_json=as_json)
+    except Exception:  # noqa: BLE001 - a bug or the system's refusal must not exit with Python's own 1: tampering
+        traceback.print_exc()
+        return Incomplete.exit_code
+
+
+def _main(arguments: Sequence[str] | None, *, as_json: bool) -> int:
+    try:
         options = _parser().parse_args(arguments)
         report = _run(options)
     except VerificationError as error:
@@ -97,8 +106,8 @@ def _complain(error: VerificationError, *, as_json: bool) -> None:
     if as_json:
         plain = {"verdict": "could not complete", "exit": error.exit_code, "failure": error.as_json()}
         sys.stdout.write(json.dumps(plain, ensure_ascii=False, indent=1) + "\n")
-    facts = "".join(f"\n  {name}: {shown(value)}" for name, value in error.facts.items())
-    sys.stderr.write(f"tallystick-verify: {error.message}{facts}\n")
+    facts = "".join(f"\n  {name}: {printable(shown(value))}" for name, value in error.facts.items())
+    sys.stderr.write(f"tallystick-verify: {printable(error.message)}{facts}\n")
 
 
 def _run(options: argparse.Namespace) -> Report:

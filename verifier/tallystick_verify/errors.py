@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
-__all__ = ["Configuration", "Incomplete", "Malformed", "Tampering", "Usage", "VerificationError"]
+__all__ = ["Configuration", "Incomplete", "Malformed", "Tampering", "Usage", "VerificationError", "printable"]
 
 
 _PLAIN = (str, int, bool, list, dict)
@@ -51,6 +51,11 @@ def shown(value: object) -> str:
     if isinstance(value, (dict, list, tuple)):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def printable(text: str) -> str:
+    """One line that a terminal shows and does not obey: the evidence may hold escapes that would paint a verdict."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 class Tampering(VerificationError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tallystick_verify.errors import Incomplete, VerificationError, shown
+from tallystick_verify.errors import Incomplete, VerificationError, printable, shown
 
 __all__ = ["Report", "Step", "Unchecked"]
 
@@ -127,7 +127,7 @@ class Report:
         else:
             lines.append("not checked:" if self.unchecked else "not checked: nothing")
         lines += [f"  - {open_.what}" + (" (REQUIRED)" if open_.required else "") for open_ in self.unchecked]
-        return "\n".join(lines) + "\n"
+        return "\n".join(map(printable, lines)) + "\n"
 
     def step_lines(self) -> list[str]:
         """The numbered steps and the facts, a line each."""
