@@ -363,6 +363,20 @@ class TestExpiry:
         ledger.pay("late", "a", "b", 1)
         assert refused(ledger).code == "expiry_missing"
 
+    @pytest.mark.parametrize("expired,code", [(1000, None), (999, "expiry_missing")])
+    def test_a_thousand_expire_before_one_batch(self, expired: int, code: str | None) -> None:
+        ledger = Ledger()
+        for number in range(1001):
+            ledger.money("pending", f"hold-{number}", ("a", "b", EUR, 1), expires=self.expires)
+        for number in range(expired):
+            later = 1 if number else 2 * self.second
+            ledger.money("expire", None, leg("a", "b", 1, 0), pending=f"hold-{number}", later=later)
+        ledger.pay("after", "a", "b", 1)
+        if code is None:
+            book_of(ledger)
+            ledger.pay("late", "a", "b", 1, later=2)
+        assert refused(ledger).code == "expiry_missing"  # the last one comes before the next batch at the latest
+
     def test_expiries_come_in_order(self) -> None:
         ledger = held(expires=self.expires)
         ledger.money("pending", "hold-2", ("a", "b", EUR, 5), expires=self.expires)

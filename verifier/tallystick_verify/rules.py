@@ -38,6 +38,7 @@ from tallystick_verify.totals import TOTAL_LIMIT, Recorded, Totals, available, m
 
 __all__ = ["Book", "Violation"]
 
+EXPIRIES_MAX = 1000  # before one batch; what is left comes before the next (entries: Times)
 RELEASES = ("void", "expire")
 REVERSIBLE = ("transaction", "post", "adjustment")
 _ACCOUNT_CODES = (
@@ -94,6 +95,7 @@ class Book:
         self._epoch = 0
         self._at: int | None = None
         self._expiring_since: int | None = None  # `at` of the first of the `expire` entries just before
+        self._expired = 0  # how many those are
         self._seq = 0
 
     def apply(self, stub: Stub, parts: Sequence[Part]) -> None:
@@ -126,7 +128,7 @@ class Book:
         if stub.kind in BODY_IN_STUB:
             if stub.kind == "genesis":
                 self._genesis(stub)
-            self._expiring_since = None
+            self._expiring_since, self._expired = None, 0
             return
         if stub.kind not in FORMS:
             self._leave_open(f"this verifier knows no rules for the kind {stub.kind}")
@@ -153,7 +155,12 @@ class Book:
         commit(recorded)
         if recorded.expires is not None and entry_id is not None:
             heapq.heappush(self._due, (recorded.expires, stub.seq, entry_id))
-        self._expiring_since = (self._expiring_since or stub.at) if stub.kind == "expire" else None
+        if stub.kind != "expire":
+            self._expiring_since, self._expired = None, 0
+        elif self._expiring_since is None or (self._at is not None and stub.at > self._at + 1):
+            self._expiring_since, self._expired = stub.at, 1
+        else:
+            self._expired += 1
         self._lost(groups)
 
     def _genesis(self, stub: Stub) -> None:
@@ -320,7 +327,7 @@ class Book:
                 )
             return
         begins_batch = self._at is not None and stub.at > self._at + 1
-        since = stub.at if begins_batch else self._expiring_since
+        since = stub.at if begins_batch else self._expiring_since if self._expired < EXPIRIES_MAX else None
         if since is not None and first is not None and first[0] <= since:
             self._refuse(
                 "expiry_missing", "a pending entry was due before this batch", target=first[2], expected=first[0]
