@@ -325,9 +325,14 @@ pub(crate) fn write_stub(out: &mut Vec<u8>, plan: &Plan, index: usize, parts: us
     write_string(out, &plan.ledger);
     out.extend_from_slice(b",\"parts\":");
     write_number(out, parts as u64);
+    write_link(out, previous, plan.seq(index));
+}
+
+/// How every stub ends.
+pub(crate) fn write_link(out: &mut Vec<u8>, previous: &Hash, seq: u64) {
     out.extend_from_slice(b",\"prev\":\"");
     write_hex(out, previous);
     out.extend_from_slice(b"\",\"seq\":");
-    write_number(out, plan.seq(index));
+    write_number(out, seq);
     out.extend_from_slice(b",\"v\":1}");
 }

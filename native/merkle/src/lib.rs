@@ -18,7 +18,7 @@ mod tree;
 pub use digest::{Hash, Tree, HASH_SIZE};
 pub use frontier::{frontier_extend, frontier_root};
 pub use proof::{consistency_path, inclusion_path};
-pub use tile::{bundle_items, entry_bundle, tile_hashes, BUNDLE_ITEM_MAX, TILE_WIDTH};
+pub use tile::{bundle_items, entry_bundle, entry_bundles, tile_hashes, BUNDLE_ITEM_MAX, TILE_WIDTH};
 pub use tree::{hash_items, root, split_items, EMPTY_ROOT};
 
 /// Inputs that contradict each other, in one sentence.

@@ -44,6 +44,11 @@ pub fn entry_bundle(items: &[&[u8]]) -> Result<Vec<u8>, Invalid> {
     Ok(bundle)
 }
 
+/// Consecutive items in bundles of 256; what is left over in a last one.
+pub fn entry_bundles(items: &[&[u8]]) -> Result<Vec<Vec<u8>>, Invalid> {
+    items.chunks(TILE_WIDTH).map(entry_bundle).collect()
+}
+
 /// The items of a bundle.
 pub fn bundle_items(bundle: &[u8]) -> Result<Vec<&[u8]>, Invalid> {
     let mut items = Vec::with_capacity(TILE_WIDTH);

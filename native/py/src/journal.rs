@@ -10,7 +10,7 @@ use crate::{arrow, objects};
 
 pub(crate) type HeadTuple<'py> = (u64, Bound<'py, PyBytes>, u64, u64, u64, Option<u64>);
 
-fn raised(fault: Fault) -> PyErr {
+pub(crate) fn raised(fault: Fault) -> PyErr {
     match fault {
         Fault::Contradiction { seq, message } => contradiction(seq, message),
         Fault::By(_) | Fault::Body(_) => PyValueError::new_err(fault.to_string()),

@@ -7,6 +7,7 @@ mod journal;
 mod json;
 mod merkle;
 mod objects;
+mod reading;
 mod replay;
 mod sqlite;
 
@@ -29,5 +30,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     merkle::register(module)?;
     journal::register(module)?;
     replay::register(module)?;
+    reading::register(module)?;
     sqlite::register(module)
 }

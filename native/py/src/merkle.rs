@@ -120,6 +120,34 @@ fn entry_bundle<'py>(py: Python<'py>, items: Vec<PyBackedBytes>) -> PyResult<Bou
     Ok(PyBytes::new(py, &::merkle::entry_bundle(&items).map_err(raised)?))
 }
 
+/// Consecutive items of `data` in bundles of 256, what is left over in a last one.
+#[pyfunction]
+fn entry_bundles<'py>(py: Python<'py>, data: &[u8], lengths: Vec<usize>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+    let items = ::merkle::split_items(data, &lengths).map_err(raised)?;
+    let bundles = detached(py, data.len(), || ::merkle::entry_bundles(&items)).map_err(raised)?;
+    Ok(bundles.iter().map(|bundle| PyBytes::new(py, bundle)).collect())
+}
+
+/// Leaf hashes of consecutive stubs, and the index of the first that does not name the hash before it and its position.
+#[pyfunction]
+fn link<'py>(
+    py: Python<'py>,
+    last: &[u8],
+    first: u64,
+    data: &[u8],
+    lengths: Vec<usize>,
+) -> PyResult<(Bound<'py, PyBytes>, Option<usize>)> {
+    let last = *hash(last)?;
+    let stubs = ::merkle::split_items(data, &lengths).map_err(raised)?;
+    let (hashes, bad) = detached(py, data.len(), || {
+        let mut hashes = vec![[0; HASH_SIZE]; stubs.len()];
+        ::merkle::hash_items(Tree::Log, &stubs, &mut hashes);
+        let bad = ::journal::first_unlinked(last, first, &stubs, &hashes);
+        (hashes, bad)
+    });
+    Ok((flat(py, &hashes), bad))
+}
+
 /// Leaf hashes of the items of an entry bundle; `ValueError` if it is truncated.
 #[pyfunction]
 fn bundle_hashes<'py>(py: Python<'py>, bundle: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
@@ -170,6 +198,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(frontier_extend, module)?)?;
     module.add_function(wrap_pyfunction!(tile_hashes, module)?)?;
     module.add_function(wrap_pyfunction!(entry_bundle, module)?)?;
+    module.add_function(wrap_pyfunction!(entry_bundles, module)?)?;
+    module.add_function(wrap_pyfunction!(link, module)?)?;
     module.add_function(wrap_pyfunction!(bundle_hashes, module)?)?;
     module.add_function(wrap_pyfunction!(body_root, module)?)?;
     module.add_function(wrap_pyfunction!(body_root_of_hashes, module)?)?;

@@ -22,7 +22,17 @@ fn raised(contradiction: Contradiction) -> PyErr {
 
 type BalanceTuple = (String, String, String, String, String, String);
 type RemainderTuple = (String, &'static str, String, Option<u64>, u64);
-type RowTuple = (i64, Option<PyBackedStr>, PyBackedBytes, PyBackedBytes, PyBackedBytes);
+
+/// (seq, id, stub, body, hash)
+#[derive(FromPyObject)]
+pub(crate) struct RowTuple(i64, Option<PyBackedStr>, PyBackedBytes, PyBackedBytes, PyBackedBytes);
+
+impl RowTuple {
+    pub(crate) fn row(&self) -> StoredRow<'_> {
+        let RowTuple(seq, id, stub, body, hash) = self;
+        StoredRow { seq: *seq, id: id.as_deref(), stub, body, hash }
+    }
+}
 
 /// Re-derives from stored rows what they must amount to: the other half of `Journal`, for the audit.
 #[pyclass(frozen, module = "tallystick.kernels")]
@@ -47,10 +57,7 @@ impl Replay {
 
     /// (seq, id, stub, body, hash), in order; returns the leaf hashes computed from the stubs.
     fn feed<'py>(&self, py: Python<'py>, rows: Vec<RowTuple>) -> PyResult<Bound<'py, PyBytes>> {
-        let stored: Vec<StoredRow<'_>> = rows
-            .iter()
-            .map(|(seq, id, stub, body, hash)| StoredRow { seq: *seq, id: id.as_deref(), stub, body, hash })
-            .collect();
+        let stored: Vec<StoredRow<'_>> = rows.iter().map(RowTuple::row).collect();
         let hashes = self.with(py, |replay| replay.feed(&stored))?.map_err(raised)?;
         Ok(PyBytes::new(py, hashes.as_flattened()))
     }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ::sqlite::{Connection, Error, Mode, Value};
+use ::sqlite::{Connection, Error, Mode, Run, Value};
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat, PyInt, PyList, PyString, PyTuple};
@@ -9,6 +9,9 @@ use pyo3::types::{PyBytes, PyFloat, PyInt, PyList, PyString, PyTuple};
 use crate::journal::Batch;
 
 pyo3::create_exception!(tallystick.kernels, SqliteError, PyOSError, "`args` = (extended result code name, message).");
+
+/// (first integer, blobs one after the other, their lengths)
+type RunTuple<'py> = (i64, Bound<'py, PyBytes>, Vec<usize>);
 
 fn raised(error: Error) -> PyErr {
     SqliteError::new_err((error.code, error.message))
@@ -41,16 +44,36 @@ impl SqliteConnection {
         sql: &str,
         parameters: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let parameters = parameters.map_or_else(|| Ok(Vec::new()), values)?;
+        let cells = parameters.map_or_else(|| Ok(Vec::new()), cells)?;
+        let parameters = values(&cells)?;
         let rows = py.detach(|| self.0.execute(sql, &parameters)).map_err(raised)?;
-        let rows = rows.into_iter().map(|row| PyTuple::new(py, row.into_iter().map(|value| object(py, value))));
+        let rows = rows.iter().map(|row| PyTuple::new(py, row.map(|value| object(py, value))));
         PyList::new(py, rows.collect::<PyResult<Vec<_>>>()?)
     }
 
     /// One statement for each row of parameters, all or none; how many rows it changed.
     fn execute_many(&self, py: Python<'_>, sql: &str, rows: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let rows = rows.try_iter()?.map(|row| values(&row?)).collect::<PyResult<Vec<_>>>()?;
-        py.detach(|| self.0.execute_many(sql, &rows)).map_err(raised)
+        let (mut all, mut ends) = (Vec::new(), vec![0]);
+        for row in rows.try_iter()? {
+            all.append(&mut cells(&row?)?);
+            ends.push(all.len());
+        }
+        let values = values(&all)?;
+        py.detach(|| self.0.execute_many(sql, ends.windows(2).map(|ends| &values[ends[0]..ends[1]]))).map_err(raised)
+    }
+
+    /// The first run of rows (integer, blob) whose integers count up by one: (first integer, blobs in one, lengths).
+    #[pyo3(signature = (sql, parameters = None), text_signature = "($self, sql, parameters=())")]
+    fn pack<'py>(
+        &self,
+        py: Python<'py>,
+        sql: &str,
+        parameters: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<RunTuple<'py>>> {
+        let cells = parameters.map_or_else(|| Ok(Vec::new()), cells)?;
+        let parameters = values(&cells)?;
+        let run = py.detach(|| self.0.pack(sql, &parameters)).map_err(raised)?;
+        Ok(run.map(|Run { first, data, lengths }| (first, PyBytes::new(py, &data), lengths)))
     }
 
     /// Store a batch in one transaction, writing each chunk while the next is built.
@@ -70,17 +93,24 @@ impl SqliteConnection {
     }
 }
 
-fn values(row: &Bound<'_, PyAny>) -> PyResult<Vec<Value>> {
-    row.try_iter()?.map(|value| parameter(&value?)).collect()
+fn cells<'py>(row: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    match row.cast::<PyTuple>() {
+        Ok(row) => Ok(row.iter().collect()),
+        Err(_) => row.try_iter()?.collect(),
+    }
 }
 
-fn parameter(value: &Bound<'_, PyAny>) -> PyResult<Value> {
+fn values<'a>(cells: &'a [Bound<'_, PyAny>]) -> PyResult<Vec<Value<'a>>> {
+    cells.iter().map(parameter).collect()
+}
+
+fn parameter<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<Value<'a>> {
     if let Ok(text) = value.cast::<PyString>() {
-        Ok(Value::Text(text.to_str()?.to_owned()))
+        Ok(Value::Text(text.to_str()?))
     } else if let Ok(integer) = value.cast::<PyInt>() {
         Ok(Value::Integer(integer.extract()?))
     } else if let Ok(bytes) = value.cast::<PyBytes>() {
-        Ok(Value::Blob(bytes.as_bytes().to_vec()))
+        Ok(Value::Blob(bytes.as_bytes()))
     } else if value.is_none() {
         Ok(Value::Null)
     } else {
@@ -88,13 +118,13 @@ fn parameter(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     }
 }
 
-fn object(py: Python<'_>, value: Value) -> Bound<'_, PyAny> {
+fn object<'py>(py: Python<'py>, value: Value<'_>) -> Bound<'py, PyAny> {
     match value {
         Value::Null => py.None().into_bound(py),
         Value::Integer(integer) => PyInt::new(py, integer).into_any(),
         Value::Real(real) => PyFloat::new(py, real).into_any(),
-        Value::Text(text) => PyString::new(py, &text).into_any(),
-        Value::Blob(bytes) => PyBytes::new(py, &bytes).into_any(),
+        Value::Text(text) => PyString::new(py, text).into_any(),
+        Value::Blob(bytes) => PyBytes::new(py, bytes).into_any(),
     }
 }
 

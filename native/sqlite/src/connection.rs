@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use journal::Batch;
 use rusqlite::config::DbConfig;
+use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, OpenFlags, Statement, TransactionBehavior};
 
 use crate::append::append;
-use crate::{Error, Value};
+use crate::{Error, Rows, Value};
 
 /// Statements kept prepared.
 const STATEMENTS_KEPT: usize = 64;
@@ -18,6 +19,15 @@ pub enum Mode {
     Write,
     /// Write, and make the file if it does not exist.
     Create,
+}
+
+/// Blobs of consecutive rows, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The integer of the first row.
+    pub first: i64,
+    pub data: Vec<u8>,
+    pub lengths: Vec<usize>,
 }
 
 /// One connection for any thread, one call at a time.
@@ -44,25 +54,57 @@ impl Connection {
     }
 
     /// Run one statement; all its rows.
-    pub fn execute(&self, sql: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>, Error> {
+    pub fn execute(&self, sql: &str, parameters: &[Value<'_>]) -> Result<Rows, Error> {
         self.with(|connection| {
             let mut prepared = Prepared::new(connection, sql)?;
             let statement = prepared.statement();
             bind(statement, parameters)?;
             let columns = statement.column_count();
             let mut rows = statement.raw_query();
-            let mut found = Vec::new();
+            let mut found = Rows::new(columns);
             while let Some(row) = rows.next()? {
-                found.push((0..columns).map(|column| Value::read(row.get_ref(column)?)).collect::<Result<_, _>>()?);
+                for column in 0..columns {
+                    found.push(row.get_ref(column)?)?;
+                }
             }
             Ok(found)
         })
     }
 
-    /// Run one statement for each row of parameters, all or none; how many rows it changed.
-    pub fn execute_many(&self, sql: &str, rows: &[Vec<Value>]) -> Result<usize, Error> {
+    /// The first run of what a statement of two columns, an integer and a blob, gives: rows as long as each integer is
+    /// one more than the one before. `None` if it gives no row.
+    pub fn pack(&self, sql: &str, parameters: &[Value<'_>]) -> Result<Option<Run>, Error> {
         self.with(|connection| {
-            let run = || {
+            let mut prepared = Prepared::new(connection, sql)?;
+            let statement = prepared.statement();
+            bind(statement, parameters)?;
+            if statement.column_count() != 2 {
+                return Err(Error::new(
+                    "SQLITE_RANGE",
+                    format!("2 columns are packed, not {}", statement.column_count()),
+                ));
+            }
+            let mut rows = statement.raw_query();
+            let mut run: Option<Run> = None;
+            while let Some(row) = rows.next()? {
+                let (ValueRef::Integer(integer), ValueRef::Blob(blob)) = (row.get_ref(0)?, row.get_ref(1)?) else {
+                    return Err(Error::new("SQLITE_CORRUPT", "a row is not an integer and a blob".to_owned()));
+                };
+                let run = run.get_or_insert_with(|| Run { first: integer, data: Vec::new(), lengths: Vec::new() });
+                if integer.checked_sub(run.first) != i64::try_from(run.lengths.len()).ok() {
+                    break;
+                }
+                run.data.extend_from_slice(blob);
+                run.lengths.push(blob.len());
+            }
+            Ok(run)
+        })
+    }
+
+    /// Run one statement for each row of parameters, all or none; how many rows it changed.
+    pub fn execute_many<'a>(&self, sql: &str, rows: impl Iterator<Item = &'a [Value<'a>]>) -> Result<usize, Error> {
+        self.with(|connection| {
+            let run = |rows| {
                 let mut prepared = Prepared::new(connection, sql)?;
                 let statement = prepared.statement();
                 let mut changed = 0;
@@ -73,10 +115,10 @@ impl Connection {
                 Ok(changed)
             };
             if !connection.is_autocommit() {
-                return run();
+                return run(rows);
             }
             let transaction = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-            let changed = run()?;
+            let changed = run(rows)?;
             transaction.commit()?;
             Ok(changed)
         })
@@ -140,7 +182,7 @@ impl<'c> Prepared<'c> {
     }
 }
 
-fn bind(statement: &mut Statement<'_>, parameters: &[Value]) -> Result<(), Error> {
+fn bind(statement: &mut Statement<'_>, parameters: &[Value<'_>]) -> Result<(), Error> {
     let expected = statement.parameter_count();
     if parameters.len() != expected {
         let message = format!("the statement takes {expected} parameters, found {}", parameters.len());

@@ -8,6 +8,6 @@ mod connection;
 mod error;
 mod value;
 
-pub use connection::{Connection, Mode};
+pub use connection::{Connection, Mode, Run};
 pub use error::Error;
-pub use value::Value;
+pub use value::{Rows, Value};

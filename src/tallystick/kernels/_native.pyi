@@ -44,6 +44,9 @@ def tile_hashes(hashes: bytes) -> bytes:
 def entry_bundle(items: Sequence[bytes]) -> bytes:
     """C2SP tlog-tiles: big-endian uint16 length and bytes, repeated; `ValueError` above 65,535 bytes."""
 
+def entry_bundles(data: bytes, lengths: Sequence[int]) -> list[bytes]:
+    """Consecutive items of `data` in bundles of 256, what is left over in a last one."""
+
 def bundle_hashes(bundle: bytes) -> bytes:
     """Leaf hashes of the items of an entry bundle; `ValueError` if it is truncated."""
 
@@ -235,6 +238,24 @@ class Replay:
         What is derived must still be there. Of `head` it is `closed_before` that is not known.
         """
 
+def link(last: bytes, first: int, data: bytes, lengths: Sequence[int]) -> tuple[bytes, int | None]:
+    """Follow the chain through consecutive stubs, on all cores: their leaf hashes, and the index of the first culprit.
+
+    That is the first stub that does not end with the hash of the one before it (`last` for the first) as `prev` and
+    with its position, `first` + index, as `seq`; None if all do.
+    """
+
+def derive(
+    rows: Sequence[tuple[int, str | None, bytes, bytes, bytes]],
+) -> tuple[list[tuple[str, str, int, int, str, str]], list[tuple[str, str, int]]]:
+    """What entries (seq, id, stub, body, hash) amount to for reading, on all cores, in their order.
+
+    First the rows of `posting`, one for each balance that a leg names, in byte order of (account, asset): (account,
+    asset, seq, effective, debits, credits), totals of the legs of kinds that post, "0" of others. Then those of
+    `metadata`, in byte order of the key: (key, value, seq), of a value what an index holds (256 characters, U+FFFD for
+    U+0000). Destroyed parts give nothing. `IntegrityViolation` for a stub or body that is none; nothing else is proven.
+    """
+
 # --- sqlite: the only SQLite library of the process (docs/adr/0003)
 
 class SqliteError(OSError):
@@ -249,6 +270,12 @@ class SqliteConnection:
         """One statement; None, int, str, bytes in and out."""
 
     def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int: ...
+    def pack(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[int, bytes, list[int]] | None:
+        """The first run of rows (integer, blob) whose integers count up by one; None if there is no row.
+
+        (integer of the first, blobs one after the other, their lengths).
+        """
+
     def append(self, batch: Batch) -> None:
         """Store a batch in one transaction, writing each chunk while the next is built.
 
