@@ -54,6 +54,26 @@ def test_a_statement_takes_what_it_says(tmp_path: Path) -> None:
     assert refusal(db.execute, "INSERT INTO t VALUES (2, 'x')") == "SQLITE_CONSTRAINT_UNIQUE"
 
 
+def test_runs_of_rows_are_packed(tmp_path: Path) -> None:
+    db = SqliteConnection(str(tmp_path / "a.db"), mode="rwc")
+    db.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b BLOB)")
+    db.execute_many("INSERT INTO t VALUES (?, ?)", [(n, b"%d" % n * (n % 4)) for n in (3, 4, 5, 8, 9)])
+    pack = "SELECT a, CAST(b AS BLOB) FROM t WHERE a >= ? ORDER BY a LIMIT ?"
+    assert db.pack(pack, (0, 9)) == (3, b"3335", [3, 0, 1])
+    assert db.pack(pack, (4, 2)) == (4, b"5", [0, 1])
+    assert db.pack(pack, (6, 9)) == (8, b"9", [0, 1])
+    assert db.pack(pack, (10, 9)) is None
+    assert db.pack("SELECT 9223372036854775807, x'' UNION ALL SELECT -9223372036854775808, x'01'") == (
+        2**63 - 1,
+        b"",
+        [0],
+    )
+    assert refusal(db.pack, "SELECT a FROM t") == "SQLITE_RANGE"
+    assert refusal(db.pack, pack, (1,)) == "SQLITE_RANGE"
+    for bad in ("SELECT 1, 'text'", "SELECT NULL, x''", "SELECT 1, NULL"):
+        assert refusal(db.pack, bad) == "SQLITE_CORRUPT"
+
+
 def test_many_rows_are_all_or_none(tmp_path: Path) -> None:
     db = SqliteConnection(str(tmp_path / "a.db"), mode="rwc")
     db.execute("CREATE TABLE t (a INTEGER PRIMARY KEY)")
