@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from tallystick.kernels import Batch
 from tallystick.storage.ports import (
@@ -93,6 +94,12 @@ class MemoryStore:
         found = [row for row in self.disk.rows if first <= row.seq < end]
         for i in range(0, len(found), 100):
             yield found[i : i + 100]
+
+    def stubs(self, first: int, end: int) -> Iterator[tuple[int, bytes, Sequence[int]]]:
+        for rows in self.entries(first, end):
+            for _, numbered in groupby(enumerate(rows), lambda pair: pair[1].seq - pair[0]):
+                run = [row for _, row in numbered]
+                yield run[0].seq, b"".join(row.stub for row in run), [len(row.stub) for row in run]
 
     def checkpoint(self, at_least: int | None = None) -> CheckpointRow | None:
         if at_least is None:

@@ -75,6 +75,22 @@ def test_entries_come_in_order_and_only_those_that_exist(store: LedgerStore) -> 
     assert {row.body for row in stubs} == {b""}
 
 
+def test_stubs_come_in_runs(store: LedgerStore) -> None:
+    writing = begun(store)
+    for start in range(0, 9000, 1500):
+        writing.record_many([f"tµ{i}" for i in range(start, start + 1500)])
+    whole = [row.stub for row in rows(store, bodies=False)]
+    for first, end in ((0, 1 << 53), (17, 8000), (4096, 4097), (9001, 9999), (5, 5), (6, 5)):
+        at = first
+        for start, data, lengths in store.stubs(first, end):
+            assert start == at
+            assert 0 < len(lengths) <= 1 << 16
+            assert data == b"".join(whole[at : at + len(lengths)])
+            assert list(lengths) == [len(stub) for stub in whole[at : at + len(lengths)]]
+            at += len(lengths)
+        assert at == max(first, min(end, len(whole)))
+
+
 @pytest.mark.parametrize(
     "id", ["plain", "ünïcödé", "語", "🂡", "a'b\"c\\d{e}", "%s ? :x", "NULL", "\u2028\ufeff", "x" * 128]
 )

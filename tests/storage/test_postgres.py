@@ -207,6 +207,19 @@ def test_an_id_of_a_row_that_somebody_inserted_exists(store: LedgerStore, postgr
     assert [row.seq for row in store.by_id(["forged"])] == [99]
 
 
+def test_a_run_of_stubs_ends_before_a_missing_row(store: LedgerStore, postgres_database: PostgresDatabase) -> None:
+    Writing(store).record_many([f"tµ{i}" for i in range(9)])
+    whole = {row.seq: row.stub for page in store.entries(0, 99) for row in page}
+    postgres_database.execute("ALTER TABLE tallystick.entry DISABLE TRIGGER ALL")
+    postgres_database.execute("DELETE FROM tallystick.entry WHERE seq IN (3, 4, 8)")
+    runs = [(first, len(lengths)) for first, _, lengths in store.stubs(0, 99)]
+    assert runs == [(0, 3), (5, 3), (9, 1)]
+    assert [data for _, data, _ in store.stubs(0, 99)] == [
+        b"".join(whole[seq] for seq in range(first, first + count)) for first, count in runs
+    ]
+    assert [(first, len(lengths)) for first, _, lengths in store.stubs(4, 6)] == [(5, 1)]
+
+
 def test_a_database_that_goes_away_and_comes_back(opened: Opened, own_postgres_server: PostgresServer) -> None:
     stores = opened(own_postgres_server.dsn())
     writing = begun(stores.open(ORIGIN, write=True, create=True))

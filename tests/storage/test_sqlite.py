@@ -140,6 +140,21 @@ def test_entries_and_checkpoints_are_append_only(folder: Path, open_store: Open,
     assert len(rows(open_store())) == 2
 
 
+def test_a_run_of_stubs_ends_before_a_missing_row(folder: Path, open_store: Open) -> None:
+    store = open_store()
+    begun(store).record_many([f"t{i}" for i in range(9)])
+    store.close()
+    tamper(folder, "DROP TRIGGER entry_no_delete", "DELETE FROM entry WHERE seq IN (3, 4, 8)")
+    store = open_store()
+    whole = {row.seq: row.stub for row in rows(store)}
+    runs = [(first, len(lengths)) for first, _, lengths in store.stubs(0, 99)]
+    assert runs == [(0, 3), (5, 3), (9, 1)]
+    assert [data for _, data, _ in store.stubs(0, 99)] == [
+        b"".join(whole[seq] for seq in range(first, first + count)) for first, count in runs
+    ]
+    assert [(first, len(lengths)) for first, _, lengths in store.stubs(4, 6)] == [(5, 1)]
+
+
 def test_a_query_cannot_write(open_store: Open) -> None:
     store = open_store()
     begun(store)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tallystick import kernels
 from tallystick.errors import IntegrityViolation
-from tallystick.storage.ports import EntryRow, LedgerStore
+from tallystick.storage.ports import LedgerStore
 
 __all__ = ["EMPTY", "ZERO_HASH", "BrokenLink", "Gap", "Growth", "HistoryRewritten", "grow", "last_of"]
 
@@ -50,16 +50,17 @@ def grow(store: LedgerStore, start: Growth, end: int) -> tuple[Growth, bytes]:
     """
     seq, last, frontier = start.size, start.last, start.frontier
     added = []
-    for rows in store.entries(seq, end, bodies=False):
-        hashes = kernels.leaf_hashes(b"".join([row.stub for row in rows]), [len(row.stub) for row in rows])
-        for i, row in enumerate(rows):
-            if row.seq != seq:
-                raise gap(store.origin, seq, row.seq)
-            if not row.stub.endswith(b'"prev":"%s","seq":%d,"v":1}' % (last.hex().encode(), seq)):
-                raise broken_link(store.origin, row, last)
-            last = hashes[32 * i : 32 * i + 32]
-            seq += 1
-        frontier = kernels.frontier_extend(seq - len(rows), frontier, hashes)
+    for first, data, lengths in store.stubs(seq, end):
+        if first != seq:
+            raise gap(store.origin, seq, first)
+        hashes, culprit = kernels.link(last, seq, data, lengths)
+        if culprit is not None:
+            if culprit:
+                last = hashes[32 * (culprit - 1) : 32 * culprit]
+            at = sum(lengths[:culprit])
+            raise broken_link(store.origin, seq + culprit, data[at : at + lengths[culprit]], last)
+        frontier = kernels.frontier_extend(seq, frontier, hashes)
+        last, seq = hashes[-32:], seq + len(lengths)
         added.append(hashes)
     if seq != end:
         raise gap(store.origin, seq, end)
@@ -72,10 +73,7 @@ def last_of(store: LedgerStore, size: int, frontier: bytes) -> bytes:
     That subtree has as many entries as the lowest bit of `size` says: ten on average at a million.
     """
     first = size - (size & -size)
-    hashes = b"".join(
-        kernels.leaf_hashes(b"".join([row.stub for row in rows]), [len(row.stub) for row in rows])
-        for rows in store.entries(first, size, bodies=False)
-    )
+    hashes = b"".join(kernels.leaf_hashes(data, lengths) for _, data, lengths in store.stubs(first, size))
     root = kernels.tree_root(hashes)
     if root != frontier[-32:]:
         raise HistoryRewritten(
@@ -101,14 +99,13 @@ def gap(origin: str, first: int, found: int) -> Gap:
     )
 
 
-def broken_link(origin: str, row: EntryRow, last: bytes) -> BrokenLink:
-    """Entry `row` was expected to name `last`."""
-    before = row.seq - 1
+def broken_link(origin: str, seq: int, stub: bytes, last: bytes) -> BrokenLink:
+    """Entry `seq` was expected to name `last`."""
     return BrokenLink(
-        f"entry {row.seq} does not continue entry {before}: one of the two was changed",
+        f"entry {seq} does not continue entry {seq - 1}: one of the two was changed",
         ledger=origin,
-        seq=row.seq,
-        expected=f'"prev":"{last.hex()}" and "seq":{row.seq}',
-        found=row.stub[-250:].decode("utf-8", "replace"),
-        next_step=f"Compare entries {before} and {row.seq} with the published entry bundle.",
+        seq=seq,
+        expected=f'"prev":"{last.hex()}" and "seq":{seq}',
+        found=stub[-250:].decode("utf-8", "replace"),
+        next_step=f"Compare entries {seq - 1} and {seq} with the published entry bundle.",
     )

@@ -175,6 +175,14 @@ class LedgerStore(Protocol):
         """The rows with first <= seq < end that exist, in order of seq, in chunks; a missing row is not there."""
         ...
 
+    def stubs(self, first: int, end: int) -> Iterator[tuple[int, bytes, Sequence[int]]]:
+        """The stubs with first <= seq < end that exist, in order of seq, in runs of some thousands.
+
+        A run is (seq of its first stub, the stubs one after the other, their lengths in bytes). It ends before a
+        missing row; the next one starts after it.
+        """
+        ...
+
     def checkpoint(self, at_least: int | None = None) -> CheckpointRow | None:
         """The newest checkpoint, or the oldest one with size >= `at_least`; None if there is none."""
         ...

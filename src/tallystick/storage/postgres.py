@@ -12,6 +12,7 @@ Rights are PostgreSQL's own: see migrations/postgres. Needs the package psycopg 
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -81,6 +82,11 @@ ADD_ASSETS = """INSERT INTO tallystick.asset (ledger, code, scale)
 
 ENTRY = "SELECT seq, id, convert_to(stub, 'UTF8'), convert_to(body, 'UTF8'), hash FROM tallystick.entry"
 STUB = "SELECT seq, id, convert_to(stub, 'UTF8'), ''::bytea, hash FROM tallystick.entry"
+# Runs of rows without a gap have one difference between position and number. Lengths as bytes: big-endian int4.
+STUBS = """SELECT min(seq), string_agg(stub, '' ORDER BY seq), string_agg(int4send(length(stub)), '' ORDER BY seq)
+    FROM (SELECT seq, convert_to(stub, 'UTF8') AS stub, seq - row_number() OVER (ORDER BY seq) AS run
+        FROM tallystick.entry WHERE ledger = %s AND seq >= %s AND seq < %s ORDER BY seq LIMIT %s) AS e
+    GROUP BY run ORDER BY 1"""
 BALANCE = "SELECT account, asset, debits, credits, pending_debits, pending_credits FROM tallystick.balance"
 CHECKPOINT = "SELECT size, root, note, frontier FROM tallystick.checkpoint"
 
@@ -224,6 +230,13 @@ class PostgresStore:
         while rows := self._select(sql, (self._number, first, end, chunk), binary=True):
             yield [EntryRow(*row) for row in rows]
             first = rows[-1][0] + 1
+
+    def stubs(self, first: int, end: int) -> Iterator[tuple[int, bytes, Sequence[int]]]:
+        while runs := self._select(STUBS, (self._number, first, end, CHUNK_STUBS), binary=True):
+            for start, stubs, packed in runs:
+                lengths = struct.unpack(f">{len(packed) // 4}i", packed)
+                yield start, stubs, lengths
+                first = start + len(lengths)
 
     def checkpoint(self, at_least: int | None = None) -> CheckpointRow | None:
         if at_least is None:

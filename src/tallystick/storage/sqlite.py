@@ -47,6 +47,7 @@ WAL_PAGES = 16_000
 # Text as its bytes, which is what is hashed; nothing decodes it on the way.
 ENTRY = "SELECT seq, id, CAST(stub AS BLOB), CAST(body AS BLOB), hash FROM entry"
 STUB = "SELECT seq, id, CAST(stub AS BLOB), x'', hash FROM entry"
+STUBS = "SELECT seq, CAST(stub AS BLOB) FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?"
 BALANCE = "SELECT account, asset, debits, credits, pending_debits, pending_credits FROM balance"
 DEFINITION = "SELECT name, CAST(definition AS BLOB) FROM account"
 REMAINDER = "SELECT id, kind, remaining, expires FROM remainder"
@@ -124,6 +125,11 @@ class SqliteStore:
         while rows := self._read.execute(sql, (first, end, chunk)):
             yield [EntryRow(*row) for row in rows]
             first = rows[-1][0] + 1
+
+    def stubs(self, first: int, end: int) -> Iterator[tuple[int, bytes, Sequence[int]]]:
+        while run := self._read.pack(STUBS, (first, end, CHUNK_STUBS)):
+            yield run
+            first = run[0] + len(run[2])
 
     def checkpoint(self, at_least: int | None = None) -> CheckpointRow | None:
         if at_least is None:

@@ -45,6 +45,10 @@ class Connection:
         with named_errors(self._file):
             self._kernel.execute_many(sql, rows)
 
+    def pack(self, sql: str, parameters: Sequence[object] = ()) -> tuple[int, bytes, list[int]] | None:
+        with named_errors(self._file):
+            return self._kernel.pack(sql, parameters)
+
     def append(self, batch: Batch) -> None:
         """Store a batch in a transaction of its own, after one that another thread has open."""
         with self._transactions, named_errors(self._file):
