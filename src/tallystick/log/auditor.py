@@ -3,10 +3,11 @@
 1. Every entry, from genesis: form, sequence, time, link, hash, id, body root, balances (kernel `Replay`), batch roots.
 2. The head row.
 3. Every checkpoint ever stored: our signatures, the root of the tree at its size.
-4. The published checkpoint, tiles and bundles.
+4. The published checkpoint, its root, tiles and bundles.
 5. The tables beside the entries: balances, definitions, remainders, asset scales.
 6. The projections.
 
+Others may write meanwhile: entries never change, so those that came are read too before the tables are looked at again.
 The audit stops at the first contradiction and names it. An auditor who trusts none of this code uses `verifier/`.
 """
 
@@ -18,9 +19,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from tallystick import kernels
+from tallystick.core.checkpoint import Checkpoint
 from tallystick.core.policy import Policy
-from tallystick.errors import IntegrityViolation
-from tallystick.log.projections import Projections
+from tallystick.errors import IntegrityViolation, RetryLater
+from tallystick.log.projections import NAME as READING
+from tallystick.log.projections import ProjectionContradicts, Projections
 from tallystick.log.publisher import TilesContradict
 from tallystick.log.signed import check_row
 from tallystick.log.tiling import TileBuilder
@@ -30,6 +33,9 @@ __all__ = ["Audited", "Auditor", "EntryContradicts", "Progress", "TableContradic
 
 Progress = Callable[[int, int], None]
 """Called with (entries done, entries in all)."""
+
+
+TRIES = 8
 
 
 def silent(done: int, total: int) -> None:
@@ -72,35 +78,56 @@ class Auditor:
         self._store, self._tiles, self._projections, self._policy = store, tile_store, projections, policy
 
     def audit(self, progress: Progress = silent) -> Audited:
-        """Check everything; evidence of what was checked, or the first contradiction."""
-        head = self._store.head()
-        size = head.size if head else 0
-        published = self._published()
+        """Check everything; evidence of what was checked, or the first contradiction.
+
+        `RetryLater` if others wrote so fast that entries and tables were never seen at one moment.
+        """
+        published = self._published()  # before the head: what it covers was recorded by then
         replay, tree = kernels.Replay(self._store.origin), _Tree(self._store, self._policy)
         tile_check = _Tiles(self._store.origin, self._tiles, published)
-        for rows in self._store.entries(0, size):
-            hashes = self._feed(replay, rows)  # 1
-            tree.feed(hashes)  # 3
-            tile_check.feed([row.stub for row in rows])  # 4
-            progress(tree.size, size)
-        tree.finish()
+        for _ in range(TRIES):
+            seen = self._moment()
+            head = seen[0]
+            size = head.size if head else 0
+            for rows in self._store.entries(tree.size, size):
+                hashes = self._feed(replay, rows)  # 1
+                tree.feed(hashes)  # 3
+                tile_check.feed([row.stub for row in rows])  # 4
+                progress(tree.size, size)
+            try:
+                tree.finish()
+                self._head_must_agree(replay, head)  # 2
+                self._tables_must_agree(replay)  # 5
+                self._projections.must_agree()  # 6
+            except (TailCut, TableContradicts, ProjectionContradicts):
+                if self._moment() == seen:
+                    raise
+            else:
+                break
+        else:
+            raise RetryLater(
+                "the ledger was written to all the while it was audited",
+                ledger=self._store.origin,
+                next_step="Audit when less is recorded, or a copy of the database.",
+            )
         tile_check.finish(tree.size)
-        self._head_must_agree(replay, head)  # 2
-        self._tables_must_agree(replay)  # 5
-        self._projections.must_agree()  # 6
         return Audited(
             self._store.origin,
             tree.size,
             tree.sealed,
-            published,
+            published.size if published else 0,
             tree.checkpoints,
             tuple(replay.destroyed()),
             _unchecked(replay),
         )
 
-    def _published(self) -> int:
+    def _moment(self) -> tuple[Head | None, int]:
+        """What moves when somebody writes entries, or reading tables."""
+        return self._store.head(), self._store.projected(READING)
+
+    def _published(self) -> Checkpoint | None:
         note = self._tiles.get("checkpoint")
-        return 0 if note is None else self._policy.accept(note).checkpoint.size
+        return None if note is None else self._policy.accept(note).checkpoint
 
     def _feed(self, replay: kernels.Replay, rows: Sequence[EntryRow]) -> bytes:
         try:
@@ -118,6 +145,8 @@ class Auditor:
             ) from None
 
     def _head_must_agree(self, replay: kernels.Replay, head: Head | None) -> None:
+        for rows in self._store.entries(head.size if head else 0, 1 << 62, bodies=False):
+            raise self._table("head", "size", rows[0].seq + 1, head.size if head else None)
         if head is None:
             return
         found = (head.size, head.hash, head.at, head.batch, head.batch_first, head.closed_before)
@@ -252,11 +281,12 @@ class _Tree:
 
 
 class _Tiles:
-    """Step 4: holds published bundles and tiles against those that the stored entries give."""
+    """Step 4: holds the published checkpoint, bundles and tiles against those that the stored entries give."""
 
-    def __init__(self, origin: str, tile_store: TileStore, published: int) -> None:
-        self._origin, self._tiles, self._left = origin, tile_store, published
-        self._published, self._builder = published, TileBuilder()
+    def __init__(self, origin: str, tile_store: TileStore, published: Checkpoint | None) -> None:
+        self._origin, self._tiles, self._checkpoint = origin, tile_store, published
+        self._published = self._left = published.size if published else 0
+        self._builder = TileBuilder()
 
     def feed(self, stubs: Sequence[bytes]) -> None:
         some = stubs[: self._left]
@@ -274,6 +304,16 @@ class _Tiles:
                 next_step="The newest rows were cut off or the database was rolled back: stop writing.",
             )
         self._compare(self._builder.partials())
+        found = kernels.frontier_root(self._published, self._builder.frontier)
+        if self._checkpoint is not None and found != self._checkpoint.root:
+            raise TilesContradict(
+                "the published checkpoint has another root than the stored entries",
+                ledger=self._origin,
+                size=self._published,
+                expected=found,
+                found=self._checkpoint.root,
+                next_step="Two histories were signed: keep the checkpoint as proof, and find out who used the keys.",
+            )
 
     def _compare(self, objects: Sequence[tuple[str, bytes]]) -> None:
         for path, expected in objects:
