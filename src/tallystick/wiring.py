@@ -118,18 +118,22 @@ class Installation:
         return self.settings.keys_folder / _slug(origin)
 
     def _new_signers(self, origin: str) -> list[Signer]:
+        self._refuse_soft_keys(origin)
+        folder = self._keys(origin)
+        folder.mkdir(parents=True, exist_ok=True)
+        return [create_soft_key(folder / f"{name}.pem", name, self._passphrase()) for name in _ALGORITHMS]
+
+    def _signers(self, origin: str) -> list[Signer]:
+        self._refuse_soft_keys(origin)
+        return [load_soft_key(self._keys(origin) / f"{name}.pem", self._passphrase()) for name in _ALGORITHMS]
+
+    def _refuse_soft_keys(self, origin: str) -> None:
         if self.settings.profile == "production":
             raise Misconfigured(
                 "a soft key is not for production",
                 ledger=origin,
                 next_step='Keys in an HSM are not supported yet; set profile = "development" to try the product.',
             )
-        folder = self._keys(origin)
-        folder.mkdir(parents=True, exist_ok=True)
-        return [create_soft_key(folder / f"{name}.pem", name, self._passphrase()) for name in _ALGORITHMS]
-
-    def _signers(self, origin: str) -> list[Signer]:
-        return [load_soft_key(self._keys(origin) / f"{name}.pem", self._passphrase()) for name in _ALGORITHMS]
 
     def _passphrase(self) -> bytes | None:
         reference = self.settings.passphrase

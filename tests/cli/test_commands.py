@@ -307,3 +307,12 @@ def test_what_a_receipt_says_does_not_move_the_cursor(tallystick: Tallystick, tm
     said = tallystick.ok("verify", tmp_path / "r.tlog-proof").out
     assert "metadata/\\x9b2J\\u202e" in said
     assert not {"\x9b", "\u202e"} & set(said)
+
+
+def test_production_signs_with_no_soft_key_that_development_made(tallystick: Tallystick) -> None:
+    tallystick.pay("1", "100.00")
+    settings = tallystick.home / "tallystick.toml"
+    settings.write_text(settings.read_text().replace("development", "production"))
+    ran = tallystick.run("seal", "--json")
+    assert (ran.code, json.loads(ran.err)["message"]) == (78, "a soft key is not for production")
+    assert tallystick.ok("balance", "customers:ada", "--json").row["balance"] == "100.00"  # reading needs no key
