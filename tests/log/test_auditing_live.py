@@ -15,7 +15,7 @@ from tallystick.core.checkpoint import Checkpoint
 from tallystick.core.digest import Digest, Seconds, TreeSize
 from tallystick.custody.checkpoints import sign_checkpoint
 from tallystick.custody.ports import Signer
-from tallystick.errors import RetryLater
+from tallystick.errors import IntegrityViolation, RetryLater
 from tallystick.log import opening
 from tallystick.log.auditor import TableContradicts
 from tallystick.log.publisher import TilesContradict
@@ -56,6 +56,30 @@ def test_what_others_record_meanwhile_is_no_tampering(
             with pytest.raises(RetryLater):
                 reader.audit()
     reader.close()
+
+
+@pytest.mark.parametrize("times", [1, 100], ids=["once", "all the while"])
+def test_a_trial_balance_read_in_pages_while_others_record(
+    world: tuple[Disk, dict[str, bytes], Ledger], monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    disk, _, ledger = world
+    real, left = MemoryStore.all_balances, iter(range(times))
+
+    def one_by_one(self: MemoryStore, prefix: str = "", after: tuple[str, str] = ("", "")) -> Any:
+        if after[0] == "a" and (number := next(left, None)) is not None:
+            pay(ledger, f"meanwhile-{number}")
+        return real(self, prefix, after, 1)
+
+    monkeypatch.setattr(MemoryStore, "all_balances", one_by_one)
+    if times > 1:
+        with pytest.raises(RetryLater):
+            ledger.trial_balance()
+        return
+    (totals,) = ledger.trial_balance()
+    assert (totals.debits, totals.credits) == (2, 2)
+    disk.balances["a", "EUR/2"] = replace(disk.balances["a", "EUR/2"], debits=9)
+    with pytest.raises(IntegrityViolation, match="EUR/2 does not balance"):
+        ledger.trial_balance()
 
 
 class Quiet(MemoryStore):

@@ -5,19 +5,24 @@ A past balance is never computed twice: it is the balance that the last entry be
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
-from tallystick.errors import IntegrityViolation, Rejected
-from tallystick.log.projections import Projections, Values, values_of
-from tallystick.storage.ports import BalanceRow, EntryRow, LedgerStore, searchable
+from tallystick.errors import IntegrityViolation, Rejected, RetryLater
+from tallystick.kernels import searchable
+from tallystick.log.projections import Projections
+from tallystick.storage.ports import BalanceRow, EntryRow, LedgerStore
 
 __all__ = ["AssetTotals", "Entry", "Queries", "StatementLine"]
 
 PAGE = 500
+Values = dict[str, Any]
+TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,9 @@ class Entry:
 
     @classmethod
     def of(cls, row: EntryRow) -> Entry:
-        stub, values = values_of(row)
+        stub = json.loads(row.stub)
+        parts = json.loads(row.body) if row.body else []
+        values = {part[1]: part[2] for part in parts if isinstance(part, list)}  # a destroyed part is a string
         return cls(row.seq, row.id, stub["at"], stub["kind"], stub["batch"], row.hash, stub, values)
 
     def balance(self, account: str, asset: str) -> BalanceRow | None:
@@ -219,22 +226,31 @@ class Queries:
             after = page[-1][0]
 
     def trial_balance(self) -> list[AssetTotals]:
-        """Totals per asset over all accounts, now; `IntegrityViolation` if an asset does not balance."""
+        """Totals per asset over all accounts, now; `IntegrityViolation` if an asset does not balance.
+
+        `RetryLater` if others recorded each time between the reading of one account and of another.
+        """
+        for _ in range(TRIES):
+            head, totals = self._store.head(), self._totals()
+            wrong = [t for t in totals if (t.debits, t.pending_debits) != (t.credits, t.pending_credits)]
+            if not wrong:
+                return totals
+            if self._store.head() == head:
+                raise IntegrityViolation(
+                    f"{wrong[0].asset} does not balance",
+                    ledger=self._store.origin,
+                    expected=f"debits {wrong[0].debits}, pending {wrong[0].pending_debits}",
+                    found=f"credits {wrong[0].credits}, pending {wrong[0].pending_credits}",
+                    next_step="The balance table was changed: run the audit.",
+                )
+        raise RetryLater("the balances were written to all the while they were read", ledger=self._store.origin)
+
+    def _totals(self) -> list[AssetTotals]:
         sums: dict[str, list[int]] = {}
         for row in self._all_balances():
             added = (1, row.debits, row.credits, row.pending_debits, row.pending_credits)
             sums[row.asset] = [a + b for a, b in zip(sums.get(row.asset, [0] * 5), added, strict=True)]
-        totals = [AssetTotals(asset, *sum_) for asset, sum_ in sorted(sums.items())]
-        for total in totals:
-            if (total.debits, total.pending_debits) != (total.credits, total.pending_credits):
-                raise IntegrityViolation(
-                    f"{total.asset} does not balance",
-                    ledger=self._store.origin,
-                    expected=f"debits {total.debits}, pending {total.pending_debits}",
-                    found=f"credits {total.credits}, pending {total.pending_credits}",
-                    next_step="The balance table was changed: run the audit.",
-                )
-        return totals
+        return [AssetTotals(asset, *sum_) for asset, sum_ in sorted(sums.items())]
 
     def _last_before(self, at: int) -> int:
         """Sequence of the last entry with `at` or earlier, -1 if none: times increase, so by halving."""
