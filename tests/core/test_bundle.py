@@ -95,6 +95,12 @@ def test_the_enclosed_policy_is_a_suggestion() -> None:
         verify_bundle(files, samples.both_keys())
 
 
+def test_a_bundle_of_no_receipts_shows_nothing(receipts: dict[str, bytes]) -> None:
+    bare = {path: data for path, data in receipts.items() if not path.startswith("entries/")}
+    with pytest.raises(BundleBroken, match="holds none"):
+        verify_bundle(listed(bare), samples.both_keys())
+
+
 @pytest.mark.parametrize("forged", [False, True], ids=["manifest kept", "manifest forged"])
 @pytest.mark.parametrize("samples_per_file", [40, pytest.param(1400, marks=pytest.mark.slow)])
 def test_no_byte_can_be_changed_unseen(samples_per_file: int, forged: bool) -> None:

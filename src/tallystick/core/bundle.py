@@ -259,6 +259,8 @@ def verify_bundle(files: Mapping[str, bytes], policy: Policy | None = None) -> V
             private.add(seq)
             readable |= {seq} if entry.complete else set()
         hidden += [(seq, part) for part in entry.hidden]
+    if tree is None and not receipts:
+        raise BundleBroken("a bundle of receipts holds none", path=_MANIFEST)
     for path in manifest.files:
         if match := _BODIES.fullmatch(path):
             # 6.
