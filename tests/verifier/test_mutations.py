@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,13 +38,13 @@ class Memory:
         assert raw is None or len(raw) <= limit
         return raw
 
-    def lines(self, path: str, limit: int) -> Iterator[bytes] | None:
+    def lines(self, path: str, limit: int) -> Generator[bytes, None, None] | None:
         raw = self.files.get(path)
         if raw is None:
             return None
         if not raw.endswith(b"\n"):
             raise Malformed("the last line does not end", file=path)
-        return iter(raw[:-1].split(b"\n"))
+        return (line for line in raw[:-1].split(b"\n"))
 
 
 def tiny_ledger() -> Ledger:

@@ -8,7 +8,8 @@ A single file with a line for every entry does as well. Each line ends with a ne
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 
 from tallystick_verify.entry import MAX_BODY_BYTES
 from tallystick_verify.errors import Incomplete
@@ -17,8 +18,10 @@ from tallystick_verify.source import LineSource
 
 __all__ = ["read_bodies", "read_body_file"]
 
+Bodies = Generator[bytes | None, None, None]
 
-def read_bodies(source: LineSource, folder: str, size: int) -> Iterator[bytes | None]:
+
+def read_bodies(source: LineSource, folder: str, size: int) -> Bodies:
     """The bodies of a ledger of `size` entries from the files under `folder` ("" or "…/"); None for each absent one."""
     for number in range(0, size, TILE_WIDTH):
         count = min(TILE_WIDTH, size - number)
@@ -26,19 +29,20 @@ def read_bodies(source: LineSource, folder: str, size: int) -> Iterator[bytes | 
         yield from [None] * count if lines is None else _exactly(count, lines, number)
 
 
-def read_body_file(source: LineSource, path: str, size: int) -> Iterator[bytes | None]:
+def read_body_file(source: LineSource, path: str, size: int) -> Bodies:
     """The same from one file with a line for every entry."""
     lines = source.lines(path, MAX_BODY_BYTES)
-    return iter([None] * size) if lines is None else _exactly(size, lines, 0)
+    yield from [None] * size if lines is None else _exactly(size, lines, 0)
 
 
-def _exactly(count: int, lines: Iterator[bytes], first: int) -> Iterator[bytes | None]:
+def _exactly(count: int, lines: Generator[bytes, None, None], first: int) -> Bodies:
     found = 0
-    for found, line in enumerate(lines, start=1):
-        if found > count:
-            message = (
-                "the bodies are those of a larger ledger than the checkpoint's; verify them with a newer checkpoint"
-            )
-            raise Incomplete(message, step=10, expected=first + count, found=f"more than {first + count}")
-        yield line
+    with closing(lines):
+        for found, line in enumerate(lines, start=1):
+            if found > count:
+                message = (
+                    "the bodies are those of a larger ledger than the checkpoint's; verify them with a newer checkpoint"
+                )
+                raise Incomplete(message, step=10, expected=first + count, found=f"more than {first + count}")
+            yield line
     yield from [None] * (count - found)

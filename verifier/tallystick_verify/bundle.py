@@ -23,7 +23,7 @@ The steps, with the numbers that stand at the code and in the output:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import partial
 from typing import Any
 
@@ -246,7 +246,7 @@ class _Bundle:
                 shown_in_part += 1
         return leaves, shown_in_part
 
-    def _bodies_of_disclosures(self, size: int) -> Iterator[bytes | None]:
+    def _bodies_of_disclosures(self, size: int) -> Generator[bytes | None, None, None]:
         for seq in range(size):
             path = self.bodies.get(seq)
             yield None if path is None else parse_disclosure(self._read(path, step=5)).body()

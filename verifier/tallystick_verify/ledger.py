@@ -19,7 +19,8 @@ Memory: a tile per level, one bundle of 256 entries and one body at a time; at a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from itertools import islice
 
 from tallystick_verify.chain import Chain
@@ -36,7 +37,7 @@ from tallystick_verify.witnessing import check_times, say_which_keys_are_not_ask
 __all__ = ["Bodies", "Progress", "verify_ledger"]
 
 Progress = Callable[[int, int], None]
-Bodies = Callable[[int], Iterator[bytes | None]]
+Bodies = Callable[[int], Generator[bytes | None, None, None]]
 """Given the size, the body of every entry in order, as canonical JSON array; None where it is absent."""
 
 _TITLES = (
@@ -90,12 +91,22 @@ class _Ledger:
         self.disclosed = disclosed
 
     def verify(self, bodies: Bodies | None, seen: Sequence[bytes], progress: Progress) -> Report:
-        report = self.report
         trusted = self._checkpoint()
-        checkpoint = trusted.checkpoint
+        given = bodies(trusted.checkpoint.size) if bodies and self.auditor else None
+        with nullcontext() if given is None else closing(given):
+            return self._pass_by(trusted, given, seen, progress)
+
+    def _pass_by(
+        self,
+        trusted: TrustedCheckpoint,
+        bodies: Iterator[bytes | None] | None,
+        seen: Sequence[bytes],
+        progress: Progress,
+    ) -> Report:
+        report, checkpoint = self.report, trusted.checkpoint
         olds = self._seen(checkpoint, seen)
         tiles, chain = TileHasher(), Chain(checkpoint.origin)
-        audit = _Audit(bodies and bodies(checkpoint.size), report) if self.auditor else None
+        audit = _Audit(bodies, report) if self.auditor else None
         # 2. to 6. and 8., and with bodies 10. and 11., as the entries pass by once.
         done = 0
         while done < checkpoint.size:

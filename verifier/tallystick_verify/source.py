@@ -13,7 +13,7 @@ import urllib.parse
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -40,12 +40,12 @@ class Source(Protocol):
 class LineSource(Protocol):
     """A set of files whose lines are read one at a time."""
 
-    def lines(self, path: str, limit: int) -> Iterator[bytes] | None:
+    def lines(self, path: str, limit: int) -> Generator[bytes, None, None] | None:
         """The lines without their newlines, or None; `Malformed` for one above `limit` bytes, or without its end."""
         ...
 
 
-def _split(file: IO[bytes], path: str, limit: int) -> Iterator[bytes]:
+def _split(file: IO[bytes], path: str, limit: int) -> Generator[bytes, None, None]:
     with file:
         while line := file.readline(limit + 2):
             if not line.endswith(b"\n"):
@@ -85,7 +85,7 @@ class Folder:
         except OSError as error:
             raise Incomplete(f"cannot read: {error.strerror}", file=str(self._root / path)) from None
 
-    def lines(self, path: str, limit: int) -> Iterator[bytes] | None:
+    def lines(self, path: str, limit: int) -> Generator[bytes, None, None] | None:
         try:
             return _split((self._root / path).open("rb"), path, limit)
         except (FileNotFoundError, NotADirectoryError):
@@ -135,7 +135,7 @@ class Zip:
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise Malformed(f"the archive is damaged: {error}", file=path) from None
 
-    def lines(self, path: str, limit: int) -> Iterator[bytes] | None:
+    def lines(self, path: str, limit: int) -> Generator[bytes, None, None] | None:
         try:
             return _split(self._zip.open(path), path, limit)
         except KeyError:
