@@ -8,7 +8,6 @@ import pytest
 
 from tallystick import Ledger, Rejected
 from tallystick.ledger.outcome import CommandRefused
-from tallystick.log.projections import effective_us
 
 
 def pay(key: str, debit: str, credit: str, amount: int, **more: Any) -> dict[str, Any]:
@@ -140,8 +139,3 @@ def test_a_replay_is_answered_for_ever_even_if_the_rules_would_refuse_it_now(fil
     other = filled.record([pay("late", "customers:a", "shop", 300, effective="2020-01-02T00:00:00Z")], by="user:x")[0]
     with pytest.raises(CommandRefused, match="member effective"):
         other.entry()
-
-
-def test_effective_time_falls_back_to_recorded_time() -> None:
-    assert effective_us({"at": 5}, {}) == 5
-    assert effective_us({"at": 5}, {"effective": "1970-01-01T00:00:01.5Z"}) == 1_500_000

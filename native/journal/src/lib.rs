@@ -49,7 +49,7 @@ pub use head::Head;
 pub use journal::{balance_row, Existing, Journal, Loaded};
 pub use kind::Kind;
 pub use link::first_unlinked;
-pub use reading::{derive, Derived, Metadatum, Posting};
+pub use reading::{derive, searchable, Derived, Metadatum, Posting};
 pub use refusal::{Code, Refusal};
 pub use replay::{Contradiction, Replay, StoredRow};
 pub use request::Requests;

@@ -193,7 +193,7 @@ fn merge(postings: &mut Vec<Posting<'_>>, first: usize) -> Result<(), Unreadable
 }
 
 /// What an index holds of a value: enough to find candidates.
-fn searchable(value: Cow<'_, str>) -> Cow<'_, str> {
+pub fn searchable(value: Cow<'_, str>) -> Cow<'_, str> {
     let end = value.char_indices().nth(SEARCHABLE_MAX).map_or(value.len(), |(end, _)| end);
     if value[..end].contains('\0') {
         return Cow::Owned(value[..end].replace('\0', "\u{fffd}"));

@@ -1,4 +1,6 @@
-use ::journal::{derive as derived, Metadatum, Posting, StoredRow};
+use std::borrow::Cow;
+
+use ::journal::{derive as derived, searchable as shortened, Metadatum, Posting, StoredRow};
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyString, PyTuple};
 
@@ -22,10 +24,17 @@ fn derive<'py>(py: Python<'py>, rows: Vec<RowTuple>) -> PyResult<(Bound<'py, PyL
     Ok((postings, PyList::new(py, metadata.collect::<PyResult<Vec<_>>>()?)?))
 }
 
+/// What `metadata` holds of a value.
+#[pyfunction]
+fn searchable(value: &str) -> Cow<'_, str> {
+    shortened(Cow::Borrowed(value))
+}
+
 fn text<'py>(py: Python<'py>, text: &str) -> Bound<'py, PyAny> {
     PyString::new(py, text).into_any()
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(derive, module)?)
+    module.add_function(wrap_pyfunction!(derive, module)?)?;
+    module.add_function(wrap_pyfunction!(searchable, module)?)
 }

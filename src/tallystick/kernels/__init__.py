@@ -32,6 +32,7 @@ from tallystick.kernels._native import (
     link,
     node_hash,
     part_hash,
+    searchable,
     tile_hashes,
     tree_root,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "link",
     "node_hash",
     "part_hash",
+    "searchable",
     "tile_hashes",
     "tree_root",
 ]

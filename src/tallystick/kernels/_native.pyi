@@ -252,8 +252,14 @@ def derive(
 
     First the rows of `posting`, one for each balance that a leg names, in byte order of (account, asset): (account,
     asset, seq, effective, debits, credits), totals of the legs of kinds that post, "0" of others. Then those of
-    `metadata`, in byte order of the key: (key, value, seq), of a value what an index holds (256 characters, U+FFFD for
-    U+0000). Destroyed parts give nothing. `IntegrityViolation` for a stub or body that is none; nothing else is proven.
+    `metadata`, in byte order of the key: (key, value, seq), the value as `searchable` makes it. Destroyed parts give
+    nothing. `IntegrityViolation` for a stub or body that is none; nothing else is proven.
+    """
+
+def searchable(value: str) -> str:
+    """What `metadata` holds of a value: enough to find candidates; the entry's body has the whole.
+
+    256 characters fit every database's index; PostgreSQL cannot hold U+0000 in text, so U+FFFD stands for it.
     """
 
 # --- sqlite: the only SQLite library of the process (docs/adr/0003)

@@ -6,44 +6,25 @@ holds it against the entries. Nothing that is decided depends on it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
+from tallystick import kernels
 from tallystick.errors import IntegrityViolation
-from tallystick.storage.ports import EntryRow, HeadMoved, LedgerStore, searchable
+from tallystick.storage.ports import EntryRow, HeadMoved, LedgerStore
 
-__all__ = ["ProjectionContradicts", "Projections", "Seen", "Values", "effective_us", "values_of"]
+__all__ = ["ProjectionContradicts", "Projections", "Seen"]
 
 NAME = "reading"
 TABLES = ("posting", "metadata")
 ROWS_AT_ONCE = 50_000  # a transaction for each few entries would cost a flush each
-Values = dict[str, Any]
-Rows = dict[str, list[tuple[object, ...]]]
-
-POSTED = frozenset({"transaction", "adjustment", "reversal", "post"})
+SEQS = (-(2**63), 2**63 - 1)  # what a column can hold
+Rows = dict[str, list[tuple[Any, ...]]]
 
 
 class ProjectionContradicts(IntegrityViolation):
     """A derived table does not follow from the entries."""
-
-
-def values_of(row: EntryRow) -> tuple[Values, Values]:
-    """The stub's members, and path → value of the parts that are not destroyed."""
-    stub = json.loads(row.stub)
-    parts = json.loads(row.body) if row.body else []
-    return stub, {part[1]: part[2] for part in parts if isinstance(part, list)}
-
-
-def effective_us(stub: Values, values: Values) -> int:
-    """Microseconds since 1970 UTC at which the entry takes effect."""
-    text = values.get("effective")
-    if text is None:
-        return int(stub["at"])
-    moment = datetime.fromisoformat(text)
-    return int(moment.replace(microsecond=0).timestamp()) * 1_000_000 + moment.microsecond
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +47,11 @@ class Projections:
         if self._write:
             return Seen(self.follow())
         position, end = self._gap()
-        postings: list[tuple[object, ...]] = []
-        metadata: list[tuple[object, ...]] = []
+        derived: Rows = {table: [] for table in TABLES}
         for rows in self._store.entries(position, end):
-            derived = self._derive(rows)
-            postings += derived["posting"]
-            metadata += derived["metadata"]
-        return Seen(position, tuple(postings), tuple(metadata))
+            for table, made in _derived(rows).items():
+                derived[table] += made
+        return Seen(position, tuple(derived["posting"]), tuple(derived["metadata"]))
 
     def follow(self) -> int:
         """Bring the tables up to the head; how many entries they show then."""
@@ -80,7 +59,7 @@ class Projections:
         derived: Rows = {table: [] for table in TABLES}
         for rows in self._store.entries(position, end):
             upto = rows[-1].seq + 1
-            for table, made in self._derive(rows).items():
+            for table, made in _derived(rows).items():
                 derived[table] += made
             if upto < end and len(derived["posting"]) < ROWS_AT_ONCE:
                 continue
@@ -113,34 +92,20 @@ class Projections:
 
     def must_agree(self) -> None:
         """Hold every row that is there against the entries it was derived from, and the other way round."""
-        position = self._store.projected(NAME)
-        for rows in self._store.entries(0, position):
-            for table, expected in self._derive(rows).items():
-                self._must_be(table, rows[0].seq, rows[-1].seq + 1, expected)
+        first, last = SEQS  # no row may stand where no entry can be
+        for rows in self._store.entries(0, self._store.projected(NAME)):
+            for table, expected in _derived(rows).items():
+                self._must_be(table, first, rows[-1].seq, expected)
+            first = rows[-1].seq + 1
         for table in TABLES:
-            self._must_be(table, position, 0, [], outside=True)
+            self._must_be(table, first, last, [])
 
-    def _must_be(
-        self, table: str, first: int, end: int, expected: list[tuple[object, ...]], *, outside: bool = False
-    ) -> None:
-        between = "OR" if outside else "AND"
-        sql = f"SELECT {COLUMNS[table]} FROM {{{table}}} AS t WHERE seq >= ? {between} seq < ?"  # noqa: S608 (constants)
-        found = self._store.query(sql, (first, end))
-        if set(found) != set(expected) or len(found) != len(expected):
+    def _must_be(self, table: str, first: int, last: int, expected: list[tuple[object, ...]]) -> None:
+        columns, order = COLUMNS[table]
+        sql = f"SELECT {columns} FROM {{{table}}} AS t WHERE seq BETWEEN ? AND ? ORDER BY {order}"  # noqa: S608 (constants)
+        found = self._store.query(sql, (first, last))
+        if found != expected:
             raise self._contradiction(table, set(found), set(expected))
-
-    def _derive(self, rows: list[EntryRow]) -> Rows:
-        postings: list[tuple[object, ...]] = []
-        metadata: list[tuple[object, ...]] = []
-        for row in rows:
-            stub, values = values_of(row)
-            postings += _postings(stub, values)
-            metadata += [
-                (path.removeprefix("metadata/"), searchable(value), row.seq)
-                for path, value in values.items()
-                if path.startswith("metadata/")
-            ]
-        return {"posting": postings, "metadata": metadata}
 
     def _contradiction(
         self, table: str, found: set[tuple[object, ...]], expected: set[tuple[object, ...]]
@@ -155,18 +120,13 @@ class Projections:
         )
 
 
-COLUMNS = {"posting": "account, asset, seq, effective, debits, credits", "metadata": "key, value, seq"}
+# What the tables hold, and the order in which the kernel derives it.
+COLUMNS = {
+    "posting": ("account, asset, seq, effective, debits, credits", "seq, account, asset"),
+    "metadata": ("key, value, seq", "seq, key, value"),
+}
 
 
-def _postings(stub: Values, values: Values) -> Iterator[tuple[object, ...]]:
-    """(account, asset, seq, effective, debits, credits) for every balance that the entry touched."""
-    sums: dict[tuple[str, str], list[int]] = {}
-    posted = stub["kind"] in POSTED
-    for path, leg in values.items():
-        if path.startswith("legs/"):
-            amount = int(leg["amount"]) if posted else 0
-            sums.setdefault((leg["debit"], leg["asset"]), [0, 0])[0] += amount
-            sums.setdefault((leg["credit"], leg["asset"]), [0, 0])[1] += amount
-    effective = effective_us(stub, values) if sums else 0
-    for (account, asset), (debits, credits) in sums.items():
-        yield account, asset, stub["seq"], effective, str(debits), str(credits)
+def _derived(rows: Sequence[EntryRow]) -> Rows:
+    postings, metadata = kernels.derive([(row.seq, row.id, row.stub, row.body, row.hash) for row in rows])
+    return {"posting": postings, "metadata": metadata}

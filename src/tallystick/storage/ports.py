@@ -25,7 +25,6 @@ __all__ = [
     "RemainderRow",
     "StoreFactory",
     "TileStore",
-    "searchable",
 ]
 
 
@@ -107,14 +106,6 @@ class IdExists(RetryLater):
 
 class NotAppendOnly(IntegrityViolation):
     """A tile that was published would change."""
-
-
-def searchable(value: str) -> str:
-    """What the projection `metadata` holds of a value: enough to find candidates; the entry's body has the whole.
-
-    256 characters fit every database's index; PostgreSQL cannot hold U+0000 in text.
-    """
-    return value[:256].replace("\0", "\ufffd")
 
 
 class LedgerStore(Protocol):
@@ -200,8 +191,8 @@ class LedgerStore(Protocol):
         """A read. `?` marks parameters; `{table} AS name` (the alias is needed) is a table's rows of this ledger.
 
         `posting(account, asset, seq, effective, debits, credits)`: what entry `seq` posted (pendings not counted) to a
-        balance; `effective` in microseconds; key (account, asset, seq), index (seq).
-        `metadata(key, value, seq)`: `value` as `searchable` makes it; key (key, value, seq).
+        balance; `effective` in microseconds; found by (account, asset, seq) and by seq.
+        `metadata(key, value, seq)`: `value` as `kernels.searchable` makes it; found by (key, value, seq) and by seq.
         Also entry, balance, account, remainder, asset and checkpoint (`sql.TABLES` has the columns). A table named
         without the braces is an error where ledgers share a database. Totals (`debits`, …) come as decimal strings on
         every adapter and are summed by the caller: SQLite has no integers of 128 bits. Text sorts by its UTF-8 bytes.

@@ -40,7 +40,7 @@ from tallystick.storage.postgres_pool import (
     connect,
     named_errors,
 )
-from tallystick.storage.sql import PROJECTIONS, TABLES, after_prefix, expand, storable
+from tallystick.storage.sql import PROJECTIONS, TABLES, after_prefix, expand, storable, storable_rows
 
 __all__ = ["PostgresStore", "PostgresStores"]
 
@@ -291,8 +291,8 @@ class PostgresStore:
             for table, table_rows in rows.items():
                 copy_in = f"COPY tallystick.{table} (ledger, {', '.join(PROJECTIONS[table])}) FROM STDIN"
                 with connection.cursor().copy(copy_in.encode()) as copy:
-                    for row in table_rows:
-                        copy.write_row((self._number, *storable(row)))
+                    for row in storable_rows(table_rows):
+                        copy.write_row((self._number, *row))
 
     def projected(self, name: str) -> int:
         sql = "SELECT position FROM tallystick.projection WHERE ledger = %s AND name = %s"

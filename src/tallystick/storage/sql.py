@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from tallystick.errors import Rejected
 
-__all__ = ["PROJECTIONS", "TABLES", "after_prefix", "expand", "storable"]
+__all__ = ["PROJECTIONS", "TABLES", "after_prefix", "expand", "storable", "storable_rows"]
 
 PROJECTIONS = {
     "posting": ("account", "asset", "seq", "effective", "debits", "credits"),
@@ -51,10 +51,21 @@ def storable(values: Iterable[object]) -> Sequence[object]:
     """The values, or `Rejected` for text with U+0000 (PostgreSQL holds none) or a lone surrogate (no UTF-8 has it)."""
     values = tuple(values)
     for value in values:
-        if isinstance(value, str) and ("\0" in value or not _is_unicode(value)):
+        if isinstance(value, str) and not _is_storable(value):
             raise Rejected("text holds U+0000 or a lone surrogate", next_step="Leave it out.", found=ascii(value))
     return values
 
 
-def _is_unicode(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+def storable_rows(rows: Sequence[tuple[object, ...]]) -> Sequence[tuple[object, ...]]:
+    """The rows of a projection, as `storable`: their first two columns are the text that callers chose."""
+    if not _is_storable("".join([f"{row[0]}{row[1]}" for row in rows])):
+        for row in rows:
+            storable(row[:2])
+    return rows
+
+
+def _is_storable(text: str) -> bool:
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False

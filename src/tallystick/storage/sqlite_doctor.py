@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from tallystick.errors import TallystickError
+from tallystick.errors import RetryLater, TallystickError
 from tallystick.storage.folders import diagnose_folder
-from tallystick.storage.migrations import REVISIONS
+from tallystick.storage.migrations import REVISIONS, upgrade_sqlite
 from tallystick.storage.ports import Finding
 from tallystick.storage.sqlite_connection import Connection, make_durable
 
 __all__ = ["diagnose"]
-
-TRIGGERS = {f"{table}_no_{event}" for table in ("entry", "checkpoint") for event in ("update", "delete")}
 
 # Their locks do not reach other machines, and SQLite's shared memory does not work on them.
 NETWORK = {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "nfs", "nfs4", "smb3"}
@@ -47,12 +47,11 @@ def _file_system(folder: Path) -> list[Finding]:
 def _file(name: str, connection: Connection) -> list[Finding]:
     make_durable(connection)  # as the writer does: raises what would be wrong with journal_mode and synchronous
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    triggers = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'")}
     rows = connection.execute("SELECT version_num FROM alembic_version") if "alembic_version" in tables else []
     origins = connection.execute("SELECT origin FROM meta") if "meta" in tables else []
     revision = str(rows[0][0]) if rows else "none"
     known = revision in REVISIONS["sqlite"]
-    return [
+    findings = [
         Finding("ok", name, str(origins[0][0]) if origins else "no ledger yet"),
         Finding("ok", f"{name} journal_mode, synchronous", "wal, full"),
         _expect(
@@ -64,13 +63,39 @@ def _file(name: str, connection: Connection) -> list[Finding]:
             if known
             else "A later release migrated it: use that one.",
         ),
-        _expect(
-            name,
-            "append-only triggers missing",
-            sorted(TRIGGERS - triggers),
-            [],
-            "Find out who dropped them and verify the ledger.",
-        ),
+    ]
+    if revision == REVISIONS["sqlite"][-1]:
+        drift = _drift(_catalogue(connection), _installed())
+        for what, kinds in (("append-only triggers", {"trigger"}), ("tables and indexes", {"table", "index", "view"})):
+            found = [f"{key} is {how}" for key, how in drift if key.split()[0] in kinds]
+            findings.append(_expect(name, f"{what} changed", found, [], "Find out who changed them; audit the ledger."))
+    return findings
+
+
+def _catalogue(connection: Connection) -> dict[str, str]:
+    """What stands in the file's schema, and the statement that made it."""
+    sql = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'"
+    return {f"{kind} {name}": f"{table} {made}" for kind, name, table, made in connection.execute(sql)}
+
+
+@cache
+def _installed() -> dict[str, str]:
+    """The catalogue of a file that was made just now."""
+    try:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "new.sqlite"
+            upgrade_sqlite(path)
+            with closing(Connection(path, "ro")) as connection:
+                return _catalogue(connection)
+    except OSError as error:
+        raise RetryLater(f"no file to compare with: {error.strerror}", next_step="Make room in TMPDIR.") from error
+
+
+def _drift(found: dict[str, str], expected: dict[str, str]) -> list[tuple[str, str]]:
+    return [
+        (key, "missing" if key not in found else "not ours" if key not in expected else "changed")
+        for key in sorted(found | expected)
+        if found.get(key) != expected.get(key)
     ]
 
 

@@ -32,12 +32,12 @@ TABLES = (
     # Projections: derived from entries, rebuilt at will.
     "CREATE TABLE projection (name TEXT NOT NULL PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     """CREATE TABLE posting (account TEXT NOT NULL, asset TEXT NOT NULL, seq INTEGER NOT NULL,
-       effective INTEGER NOT NULL, debits TEXT NOT NULL, credits TEXT NOT NULL, PRIMARY KEY (account, asset, seq))
-       STRICT, WITHOUT ROWID""",
-    "CREATE INDEX posting_seq ON posting (seq)",  # the audit reads it entry by entry
+       effective INTEGER NOT NULL, debits TEXT NOT NULL, credits TEXT NOT NULL, PRIMARY KEY (seq, account, asset))
+       STRICT, WITHOUT ROWID""",  # in the order in which it is written, and read by the audit
+    "CREATE INDEX posting_account ON posting (account, asset, seq)",
     """CREATE TABLE metadata (key TEXT NOT NULL, value TEXT NOT NULL, seq INTEGER NOT NULL,
-       PRIMARY KEY (key, value, seq)) STRICT, WITHOUT ROWID""",
-    "CREATE INDEX metadata_seq ON metadata (seq)",
+       PRIMARY KEY (seq, key, value)) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX metadata_key ON metadata (key, value, seq)",
 )
 
 
