@@ -46,6 +46,7 @@ __all__ = [
     "TileMissing",
     "TileReader",
     "format_bundle",
+    "format_bundles",
     "new_tiles",
     "parse_bundle",
     "tiles_of",
@@ -142,6 +143,14 @@ def format_bundle(entries: Sequence[bytes]) -> bytes:
         raise Malformed("an entry bundle holds 1 to 256 entries", found=len(entries))
     try:
         return kernels.entry_bundle(entries)
+    except ValueError as error:
+        raise Malformed("an entry does not fit an entry bundle", expected=str(error)) from None
+
+
+def format_bundles(entries: bytes, lengths: Sequence[int]) -> list[bytes]:
+    """The bundles of consecutive entries: 256 in each, what is left over in a last one."""
+    try:
+        return kernels.entry_bundles(entries, lengths)
     except ValueError as error:
         raise Malformed("an entry does not fit an entry bundle", expected=str(error)) from None
 

@@ -92,7 +92,7 @@ class Auditor:
             for rows in self._store.entries(tree.size, size):
                 hashes = self._feed(replay, rows)  # 1
                 tree.feed(hashes)  # 3
-                tile_check.feed([row.stub for row in rows])  # 4
+                tile_check.feed([row.stub for row in rows], hashes)  # 4
                 progress(tree.size, size)
             try:
                 tree.finish()
@@ -288,11 +288,11 @@ class _Tiles:
         self._published = self._left = published.size if published else 0
         self._builder = TileBuilder()
 
-    def feed(self, stubs: Sequence[bytes]) -> None:
+    def feed(self, stubs: Sequence[bytes], hashes: bytes) -> None:
         some = stubs[: self._left]
         if some:
             self._left -= len(some)
-            self._compare(self._builder.feed(some))
+            self._compare(self._builder.feed(b"".join(some), [len(stub) for stub in some], hashes[: 32 * len(some)]))
 
     def finish(self, size: int) -> None:
         if self._published > size:

@@ -91,8 +91,8 @@ class Publisher:
 
     def _must_extend(self, before: int, levels: list[bytes], target: CheckpointRow) -> None:
         last = ZERO_HASH
-        for rows in self._store.entries(before - 1, before, bodies=False) if before else ():
-            last = kernels.leaf_hash(rows[0].stub)
+        for _, stub, _ in self._store.stubs(before - 1, before) if before else ():
+            last = kernels.leaf_hash(stub)
         tree, _ = grow(self._store, Growth(before, frontier_of(levels), last), target.size)
         if tree.root != target.root:
             raise TilesContradict(
@@ -105,8 +105,8 @@ class Publisher:
 
     def _write(self, before: int, levels: list[bytes], target: CheckpointRow) -> None:
         builder = TileBuilder(before, levels)
-        for rows in self._store.entries(builder.position, target.size, bodies=False):
-            self._tiles.put_many(builder.feed([row.stub for row in rows]))
+        for _, stubs, lengths in self._store.stubs(builder.position, target.size):
+            self._tiles.put_many(builder.feed(stubs, lengths, kernels.leaf_hashes(stubs, lengths)))
         if kernels.frontier_root(builder.size, builder.frontier) != target.root:
             raise TilesContradict(
                 "entries changed while their tiles were being made",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tallystick import kernels
-from tallystick.core.tiles import TILE_WIDTH, Tile, format_bundle
+from tallystick.core.tiles import TILE_WIDTH, Tile, format_bundles
 
 __all__ = ["TileBuilder", "frontier_of"]
 
@@ -22,39 +22,40 @@ class TileBuilder:
     def __init__(self, size: int = 0, levels: Sequence[bytes] = ()) -> None:
         self.position = size - size % TILE_WIDTH
         self._levels = [b"", *levels[1:]]  # level 0 is made again with its bundle
-        self._stubs: list[bytes] = []
+        self._stubs, self._lengths = b"", list[int]()  # of the unfinished bundle
 
     @property
     def size(self) -> int:
         """Entries in the tree so far."""
-        return self.position + len(self._stubs)
+        return self.position + len(self._lengths)
 
     @property
     def frontier(self) -> bytes:
         """The full subtrees of `size`, largest first."""
         return frontier_of(self._levels)
 
-    def feed(self, stubs: Sequence[bytes]) -> list[Object]:
-        """The full bundles and tiles completed by the next stubs."""
-        self._raise_levels(kernels.leaf_hashes(b"".join(stubs), [len(stub) for stub in stubs]), made := [])
-        self._stubs += stubs
-        full = len(self._stubs) - len(self._stubs) % TILE_WIDTH
-        for i in range(0, full, TILE_WIDTH):
-            made.append(self._bundle(self._stubs[i : i + TILE_WIDTH]))
+    def feed(self, stubs: bytes, lengths: Sequence[int], hashes: bytes) -> list[Object]:
+        """The full bundles and tiles completed by the next stubs, one after the other, and their leaf hashes."""
+        self._raise_levels(hashes, made := [])
+        stubs, lengths = self._stubs + stubs, [*self._lengths, *lengths]
+        full = len(lengths) - len(lengths) % TILE_WIDTH
+        end = sum(lengths[:full])
+        for bundle in format_bundles(stubs[:end], lengths[:full]):
+            made.append((str(Tile(None, self.position // TILE_WIDTH)), bundle))
             self.position += TILE_WIDTH
-        del self._stubs[:full]
+        self._stubs, self._lengths = stubs[end:], lengths[full:]
         return made
 
     def partials(self) -> list[Object]:
         """The partial bundle and tiles at `size`."""
-        made = [self._bundle(self._stubs)] if self._stubs else []
+        made = [
+            (str(Tile(None, self.position // TILE_WIDTH, len(self._lengths))), bundle)
+            for bundle in format_bundles(self._stubs, self._lengths)
+        ]
         for level, hashes in enumerate(self._levels):
             if hashes:
                 made.append((str(Tile(level, (self.size >> 8 * level) // TILE_WIDTH, len(hashes) // 32)), hashes))
         return made
-
-    def _bundle(self, stubs: list[bytes]) -> Object:
-        return str(Tile(None, self.position // TILE_WIDTH, len(stubs))), format_bundle(stubs)
 
     def _raise_levels(self, hashes: bytes, made: list[Object]) -> None:
         index, level = self.size, 0  # position of the first of `hashes` in its level
