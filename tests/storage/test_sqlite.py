@@ -215,6 +215,7 @@ def test_a_folder_without_the_right_to_write_is_named_and_read() -> None:
             said = in_a_process(
                 folder,
                 f"""
+import alembic.command, alembic.config, sqlalchemy.dialects.sqlite  # of a Python that only root may read, perhaps
 os.seteuid({NOBODY}) if os.geteuid() == 0 else os.chmod(sys.argv[1], 0o555)
 for write, origin in ((True, "{ORIGIN}"), (True, "new.example/ledger")):
     try:

@@ -21,14 +21,60 @@ SETTINGS = {
         "Set synchronous_commit = on; Tallystick's own sessions set it, other writers of this database do not.",
     ),
     "data_checksums": ("on", "warning", "Stop the server and run pg_checksums --enable."),
+    "session_replication_role": (
+        "origin",
+        "error",
+        "Find out who set it for this database or login, and RESET it: it switches off triggers and foreign keys.",
+    ),
     "server_encoding": ("UTF8", "error", "Make the database anew with ENCODING 'UTF8'."),
 }
 
-TRIGGERS = """SELECT c.relname || '.' || t.tgname, t.tgenabled::text FROM pg_trigger t
+TRIGGERS = """SELECT c.relname || '.' || t.tgname, t.tgenabled::text, pg_get_triggerdef(t.oid) FROM pg_trigger t
     JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-    JOIN pg_proc p ON p.oid = t.tgfoid
-    WHERE n.nspname = 'tallystick' AND p.proname = 'refuse_change' AND p.pronamespace = n.oid"""
-EXPECTED_TRIGGERS = {f"{table}.append_only_{what}" for table in ("entry", "checkpoint") for what in ("rows", "table")}
+    WHERE n.nspname = 'tallystick' AND NOT t.tgisinternal"""
+EXPECTED_TRIGGERS = {
+    f"{table}.append_only_{what}": f"CREATE TRIGGER append_only_{what} BEFORE {events} ON tallystick.{table} "
+    f"FOR EACH {each} EXECUTE FUNCTION tallystick.refuse_change()"
+    for table in ("entry", "checkpoint")
+    for what, events, each in (("rows", "DELETE OR UPDATE", "ROW"), ("table", "TRUNCATE", "STATEMENT"))
+}
+FUNCTION = """SELECT l.lanname, p.proconfig, regexp_replace(btrim(p.prosrc), '\\s+', ' ', 'g')
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+    WHERE n.nspname = 'tallystick' AND p.proname = 'refuse_change'"""
+SOURCE = (
+    "BEGIN RAISE EXCEPTION '% is append-only, % refused', TG_TABLE_NAME, TG_OP "
+    "USING ERRCODE = 'restrict_violation'; END"
+)
+EXPECTED_FUNCTION = ("plpgsql", ["search_path=pg_catalog"], SOURCE)
+
+# What would change, hide or double rows behind the writer's back, and was not made by a migration.
+ADDED = """WITH ours AS (SELECT c.* FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'tallystick')
+    SELECT 'rule ' || r.rulename || ' on ' || c.relname FROM pg_rewrite r JOIN ours c ON c.oid = r.ev_class
+    UNION ALL SELECT 'policy ' || p.polname || ' on ' || c.relname FROM pg_policy p JOIN ours c ON c.oid = p.polrelid
+    UNION ALL SELECT 'row security on ' || relname FROM ours WHERE relrowsecurity
+    UNION ALL SELECT 'table ' || i.inhrelid::regclass || ' inherits ' || c.relname
+        FROM pg_inherits i JOIN ours c ON c.oid = i.inhparent WHERE c.relkind = 'r'
+    UNION ALL SELECT relname || ' is not kept in the write-ahead log' FROM ours
+        WHERE relkind = 'r' AND relpersistence <> 'p'
+    UNION ALL SELECT 'relation ' || relname FROM ours WHERE relkind NOT IN ('r', 'i', 'S', 't')
+    ORDER BY 1"""
+KEYS = """SELECT c.relname || ' ' || pg_get_constraintdef(k.oid) FROM pg_constraint k
+    JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'tallystick' AND k.contype IN ('p', 'u')"""
+EXPECTED_KEYS = {
+    "ledger PRIMARY KEY (number)",
+    "ledger UNIQUE (origin)",
+    "entry PRIMARY KEY (ledger, seq)",
+    "entry UNIQUE (ledger, id)",
+    "checkpoint PRIMARY KEY (ledger, size)",
+    "head PRIMARY KEY (ledger)",
+    "balance PRIMARY KEY (ledger, account, asset)",
+    "account PRIMARY KEY (ledger, name)",
+    "remainder PRIMARY KEY (ledger, id)",
+    "asset PRIMARY KEY (ledger, code)",
+    "projection PRIMARY KEY (ledger, name)",
+}
 
 # Whoever else may change or empty the append-only tables. The owner can, as owners can; superusers pass every check.
 CHANGERS = """SELECT r.rolname || ' may ' || p.name || ' ' || t.name
@@ -104,17 +150,21 @@ def _rights(connection: Connection, findings: list[Finding]) -> None:
     else:
         findings.append(Finding("error", "login", f"{login} has no role here", f"GRANT tallystick_writer TO {login};"))
 
-    triggers: dict[str, str] = dict(connection.execute(TRIGGERS).fetchall())
-    faults = [
-        f"{name} {'is missing' if name not in triggers else 'is not ENABLE ALWAYS'}"
-        for name in sorted(EXPECTED_TRIGGERS)
-        if triggers.get(name) != "A"
-    ]
+    faults = _trigger_faults(connection)
     advice = "Find out who changed it, verify the ledger, then ALTER TABLE … ENABLE ALWAYS TRIGGER …."
     findings.append(
         Finding("error", "append-only triggers", "; ".join(faults), advice)
         if faults
         else Finding("ok", "append-only triggers", f"{len(EXPECTED_TRIGGERS)} enabled always")
+    )
+
+    drift = [name for (name,) in connection.execute(ADDED)]
+    drift += [f"no {key}" for key in sorted(EXPECTED_KEYS - {key for (key,) in connection.execute(KEYS)})]
+    advice = "This is not what was installed: find out who changed it, and audit the ledgers."
+    findings.append(
+        Finding("error", "catalogue", "; ".join(drift), advice)
+        if drift
+        else Finding("ok", "catalogue", "no rules, policies or children; all keys are there")
     )
 
     changers = [name for (name,) in connection.execute(CHANGERS)]
@@ -123,3 +173,19 @@ def _rights(connection: Connection, findings: list[Finding]) -> None:
         if changers
         else Finding("ok", "rights", "only owner and superusers can change entry and checkpoint")
     )
+
+
+def _trigger_faults(connection: Connection) -> list[str]:
+    """How the triggers, and the function that they call, differ from those installed."""
+    found = {name: (enabled, definition) for name, enabled, definition in connection.execute(TRIGGERS)}
+    faults = [f"{name} is not ours" for name in sorted(found.keys() - EXPECTED_TRIGGERS)]
+    for name, definition in EXPECTED_TRIGGERS.items():
+        if name not in found:
+            faults.append(f"{name} is missing")
+        elif found[name][1] != definition:
+            faults.append(f"{name} was changed")
+        elif found[name][0] != "A":
+            faults.append(f"{name} is not ENABLE ALWAYS")
+    if connection.execute(FUNCTION).fetchall() != [EXPECTED_FUNCTION]:
+        faults.append("the function refuse_change was changed")
+    return faults
