@@ -15,6 +15,7 @@ TALLYSTICK_HOME, else the working folder.
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -113,8 +114,10 @@ def write_default(home: Path, database_url: str) -> None:
     """Write the file of a new installation; `Misconfigured` if there is one."""
     home.mkdir(parents=True, exist_ok=True)
     try:
-        with (home / FILE_NAME).open("x", encoding="utf-8") as file:
-            file.write(f'profile = "development"\n\n[database]\nurl = "{database_url}"\n\n')
+        # Its owner's alone: the URL may hold a password. JSON's escapes are TOML's.
+        descriptor = os.open(home / FILE_NAME, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(f'profile = "development"\n\n[database]\nurl = {json.dumps(database_url)}\n\n')
             file.write('[tiles]\nfolder = "tiles"\n\n[keys]\nfolder = "keys"\n')
     except FileExistsError:
         raise Misconfigured("there is an installation already", folder=home) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -63,7 +64,9 @@ class Installation:
                 found=origin,
             )
         if origin in self.ledgers():
-            raise Rejected("the ledger exists already", ledger=origin)
+            with closing(self._stores.open(origin, write=False)) as store:
+                if store.head() is not None:  # without an entry it is what an attempt that broke off left behind
+                    raise Rejected("the ledger exists already", ledger=origin)
         signers = self._new_signers(origin)
         policy = own_policy(signers, origin)
         (self._keys(origin) / "policy").write_bytes(policy.format())
@@ -121,7 +124,13 @@ class Installation:
         self._refuse_soft_keys(origin)
         folder = self._keys(origin)
         folder.mkdir(parents=True, exist_ok=True)
-        return [create_soft_key(folder / f"{name}.pem", name, self._passphrase()) for name in _ALGORITHMS]
+        return [self._kept_or_new(folder / f"{name}.pem", name) for name in _ALGORITHMS]
+
+    def _kept_or_new(self, path: Path, algorithm: Algorithm) -> Signer:
+        """A key that an earlier attempt to create the ledger left behind, before it had an entry, serves again."""
+        if path.exists():
+            return load_soft_key(path, self._passphrase())
+        return create_soft_key(path, algorithm, self._passphrase())
 
     def _signers(self, origin: str) -> list[Signer]:
         self._refuse_soft_keys(origin)

@@ -48,37 +48,6 @@ def test_bundles_of_256(count: int) -> None:
     assert kernels.entry_bundles(b"".join(items), [len(item) for item in items]) == expected
 
 
-def chain(first: int, count: int) -> tuple[bytes, list[bytes]]:
-    """The hash before, and stubs as far as they link."""
-    start, stubs = sha256(b"before"), list[bytes]()
-    last = start
-    for seq in range(first, first + count):
-        stubs.append(b'{"at":%d,"prev":"%s","seq":%d,"v":1}' % (seq, last.hex().encode(), seq))
-        last = sha256(b"\0", stubs[-1])
-    return start, stubs
-
-
-@pytest.mark.parametrize("first, count", [(0, 0), (0, 1), (7, 300), (999, 5000)])
-def test_a_chain_is_followed_to_its_first_culprit(first: int, count: int) -> None:
-    last, stubs = chain(first, count)
-
-    def link(some: list[bytes], before: bytes = last, at: int = first) -> int | None:
-        hashes, bad = kernels.link(before, at, b"".join(some), [len(stub) for stub in some])
-        assert hashes == b"".join(sha256(b"\0", stub) for stub in some)
-        return bad
-
-    assert link(stubs) is None
-    if count:
-        assert link(stubs, before=bytes(32)) == link(stubs, at=first + 1) == 0
-    for culprit in range(0, count, 97):
-        stub = stubs[culprit]
-        for edited in (stub + b" ", stub[:-2] + b"2}", stub.replace(b'"seq":', b'"seq":1'), b"", stub[-80:]):
-            assert link([*stubs[:culprit], edited, *stubs[culprit + 1 :]]) == culprit
-        at = b'"at":%d' % (first + culprit)
-        earlier = [*stubs[:culprit], stub.replace(at, b'"at":1' + at[5:]), *stubs[culprit + 1 :]]
-        assert link(earlier) == (culprit + 1 if culprit + 1 < count else None)
-
-
 def test_large_inputs_on_all_cores_agree_with_small_ones() -> None:
     lengths = [index % 700 for index in range(5000)]
     data = os.urandom(sum(lengths))
@@ -126,8 +95,10 @@ def test_a_forked_process_can_hash_too() -> None:
         lambda: kernels.entry_bundle([b"x" * 65_536]),
         lambda: kernels.entry_bundles(b"x" * 65_536, [65_536]),
         lambda: kernels.entry_bundles(b"abc", [1, 1]),
-        lambda: kernels.link(bytes(32), 0, b"abc", [4]),
-        lambda: kernels.link(bytes(31), 0, b"abc", [3]),
+        lambda: kernels.follow("l", (0, bytes(32), 0, 0, 0, b""), b"abc", [4]),
+        lambda: kernels.follow("l", (0, bytes(31), 0, 0, 0, b""), b"abc", [3]),
+        lambda: kernels.follow("l", (1, bytes(32), 0, 0, 0, b""), b"abc", [3]),
+        lambda: kernels.follow("l", (1, bytes(32), 0, 0, 2, b""), b"abc", [3]),
         lambda: kernels.bundle_hashes(b"\0\2x"),
         lambda: kernels.body_path(EMPTY, 1),
     ],

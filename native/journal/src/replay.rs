@@ -13,6 +13,7 @@
 //! nothing: what it may have held is carried forward from the parts beside it, or else reported as not known.
 
 mod blame;
+mod chain;
 mod place;
 mod row;
 mod stub;
@@ -27,11 +28,12 @@ use crate::effect::Effect;
 use crate::{BalanceRow, Head, Kind, RemainderRow};
 use blame::{blame, hex, Checked};
 use row::{Block, Facts, Leg, RowReader, Seen, Stated};
-use stub::Content;
+use stub::{Content, Stub};
 use targets::{Record, Role, Targets};
 use totals::Totals;
 
 pub use blame::Contradiction;
+pub use chain::follow;
 
 /// Rows read by one task.
 const ROWS_PER_TASK: usize = 64;
@@ -105,11 +107,8 @@ impl Replay {
                 });
                 let facts = facts.map_err(|blame| self.failed.insert(blame.at(size)).clone())?;
                 hashes.push(facts.hash);
-                (self.head.size, self.head.hash, self.head.at) = (size + 1, facts.hash, facts.stub.at);
+                self.advance(facts.stub.kind, facts.stub.at, facts.hash);
                 if facts.stub.kind == Kind::Seal {
-                    (self.head.batch, self.head.batch_first) = (self.head.batch + 1, size + 1);
-                    self.batch.clear();
-                    self.batch_size = 0;
                     fresh = hashes.len();
                 }
             }
@@ -139,10 +138,14 @@ impl Replay {
 
     // 1
     fn check_chain(&self, seq: i64, facts: &Facts<'_>) -> Checked<()> {
-        let (head, stub) = (&self.head, &facts.stub);
-        if u64::try_from(seq) != Ok(head.size) {
-            return Err(blame("seq", "rows are missing or out of sequence", head.size, seq));
+        if u64::try_from(seq) != Ok(self.head.size) {
+            return Err(blame("seq", "rows are missing or out of sequence", self.head.size, seq));
         }
+        self.check_stub(&facts.stub)
+    }
+
+    fn check_stub(&self, stub: &Stub<'_>) -> Checked<()> {
+        let head = &self.head;
         if stub.seq != head.size {
             return Err(blame("stub", "the stub is that of another entry", head.size, stub.seq));
         }
@@ -165,6 +168,15 @@ impl Replay {
             return Err(blame("stub", "another batch is open", head.batch, stub.batch));
         }
         Ok(())
+    }
+
+    fn advance(&mut self, kind: Kind, at: u64, hash: Hash) {
+        (self.head.size, self.head.hash, self.head.at) = (self.head.size + 1, hash, at);
+        if kind == Kind::Seal {
+            (self.head.batch, self.head.batch_first) = (self.head.batch + 1, self.head.size);
+            self.batch.clear();
+            self.batch_size = 0;
+        }
     }
 
     // 2

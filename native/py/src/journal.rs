@@ -216,14 +216,18 @@ impl Entries {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> Option<EntryTuple<'py>> {
-        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Rows { chunks, current } = &mut *guard;
-        if current.as_ref().is_none_or(|(chunk, next)| *next == chunk.len()) {
-            *current = py.detach(|| chunks.next()).map(|chunk| (chunk, 0));
-        }
-        let (chunk, next) = current.as_mut()?;
-        let row = chunk.row(*next);
-        *next += 1;
+        // Nobody waits for the lock with the GIL held, which the one who has the lock may want.
+        let (chunk, index) = py.detach(|| {
+            let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let Rows { chunks, current } = &mut *guard;
+            if current.as_ref().is_none_or(|(chunk, next)| *next == chunk.len()) {
+                *current = chunks.next().map(|chunk| (chunk, 0));
+            }
+            let (chunk, next) = current.as_mut()?;
+            *next += 1;
+            Some((Arc::clone(chunk), *next - 1))
+        })?;
+        let row = chunk.row(index);
         let id = row.id.map(|id| PyString::new(py, id));
         let [stub, body] = [row.stub, row.body].map(|bytes| PyBytes::new(py, bytes));
         Some((row.seq, id, stub, body, PyBytes::new(py, &row.hash)))

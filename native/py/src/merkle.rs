@@ -10,14 +10,14 @@ fn raised(error: Invalid) -> PyErr {
     PyValueError::new_err(error.0)
 }
 
-fn hashes(data: &[u8]) -> PyResult<&[Hash]> {
+pub(crate) fn hashes(data: &[u8]) -> PyResult<&[Hash]> {
     match data.as_chunks::<HASH_SIZE>() {
         (hashes, []) => Ok(hashes),
         _ => Err(PyValueError::new_err(format!("{} bytes are no sequence of 32-byte hashes", data.len()))),
     }
 }
 
-fn hash(data: &[u8]) -> PyResult<&Hash> {
+pub(crate) fn hash(data: &[u8]) -> PyResult<&Hash> {
     data.try_into().map_err(|_| PyValueError::new_err(format!("a hash has 32 bytes, found {}", data.len())))
 }
 
@@ -128,26 +128,6 @@ fn entry_bundles<'py>(py: Python<'py>, data: &[u8], lengths: Vec<usize>) -> PyRe
     Ok(bundles.iter().map(|bundle| PyBytes::new(py, bundle)).collect())
 }
 
-/// Leaf hashes of consecutive stubs, and the index of the first that does not name the hash before it and its position.
-#[pyfunction]
-fn link<'py>(
-    py: Python<'py>,
-    last: &[u8],
-    first: u64,
-    data: &[u8],
-    lengths: Vec<usize>,
-) -> PyResult<(Bound<'py, PyBytes>, Option<usize>)> {
-    let last = *hash(last)?;
-    let stubs = ::merkle::split_items(data, &lengths).map_err(raised)?;
-    let (hashes, bad) = detached(py, data.len(), || {
-        let mut hashes = vec![[0; HASH_SIZE]; stubs.len()];
-        ::merkle::hash_items(Tree::Log, &stubs, &mut hashes);
-        let bad = ::journal::first_unlinked(last, first, &stubs, &hashes);
-        (hashes, bad)
-    });
-    Ok((flat(py, &hashes), bad))
-}
-
 /// Leaf hashes of the items of an entry bundle; `ValueError` if it is truncated.
 #[pyfunction]
 fn bundle_hashes<'py>(py: Python<'py>, bundle: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
@@ -199,7 +179,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(tile_hashes, module)?)?;
     module.add_function(wrap_pyfunction!(entry_bundle, module)?)?;
     module.add_function(wrap_pyfunction!(entry_bundles, module)?)?;
-    module.add_function(wrap_pyfunction!(link, module)?)?;
     module.add_function(wrap_pyfunction!(bundle_hashes, module)?)?;
     module.add_function(wrap_pyfunction!(body_root, module)?)?;
     module.add_function(wrap_pyfunction!(body_root_of_hashes, module)?)?;

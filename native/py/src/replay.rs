@@ -1,12 +1,15 @@
 use std::sync::Mutex;
 
-use ::journal::{Contradiction, StoredRow};
+use ::journal::{Contradiction, Head, StoredRow};
+use ::merkle::Hash;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 
+use crate::detached;
 use crate::journal::HeadTuple;
+use crate::merkle::{hash, hashes};
 
 pyo3::create_exception!(
     tallystick.kernels,
@@ -107,11 +110,40 @@ impl Replay {
     }
 }
 
+/// (size, hash, at, batch, batch_first, full subtrees over the open batch)
+type ChainTuple<'py> = (u64, Bound<'py, PyBytes>, u64, u64, u64, Bound<'py, PyBytes>);
+
+/// Follow the chain through the consecutive stubs of `data` that come after `chain`; their leaf hashes and the chain
+/// after them.
+#[pyfunction]
+fn follow<'py>(
+    py: Python<'py>,
+    ledger: &str,
+    chain: (u64, PyBackedBytes, u64, u64, u64, PyBackedBytes),
+    data: &[u8],
+    lengths: Vec<usize>,
+) -> PyResult<(Bound<'py, PyBytes>, ChainTuple<'py>)> {
+    let (size, last, at, batch, batch_first, open) = chain;
+    let open = hashes(&open)?.to_vec();
+    if size.checked_sub(batch_first).map(u64::count_ones) != u32::try_from(open.len()).ok() {
+        let message = format!("{} subtrees are not those of entries {batch_first} to {size}", open.len());
+        return Err(PyValueError::new_err(message));
+    }
+    let head = Head { size, hash: *hash(&last)?, at, batch, batch_first, closed_before: None };
+    let stubs = ::merkle::split_items(data, &lengths).map_err(|error| PyValueError::new_err(error.0))?;
+    let followed = detached(py, data.len(), || ::journal::follow(ledger, head, open, &stubs));
+    let (hashes, head, open) = followed.map_err(raised)?;
+    let bytes = |hashes: &[Hash]| PyBytes::new(py, hashes.as_flattened());
+    let chain = (head.size, PyBytes::new(py, &head.hash), head.at, head.batch, head.batch_first, bytes(&open));
+    Ok((bytes(&hashes), chain))
+}
+
 fn owned(pairs: Vec<(&str, &str)>) -> Vec<(String, String)> {
     pairs.into_iter().map(|(left, right)| (left.into(), right.into())).collect()
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("ReplayError", module.py().get_type::<ReplayError>())?;
+    module.add_function(wrap_pyfunction!(follow, module)?)?;
     module.add_class::<Replay>()
 }

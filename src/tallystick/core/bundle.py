@@ -35,6 +35,7 @@ from tallystick.core.digest import (
     EMPTY_ROOT,
     Digest,
     LeafIndex,
+    Microseconds,
     TreeSize,
     parse_decimal,
     parse_hex_digest,
@@ -43,7 +44,7 @@ from tallystick.core.encoding import canonical, members, parse_canonical
 from tallystick.core.merkle import EMPTY_FRONTIER
 from tallystick.core.note import Note
 from tallystick.core.policy import AcceptedCheckpoint, Policy
-from tallystick.core.receipt import Assurance, VerifiedReceipt, assurance_of, verify_receipt
+from tallystick.core.receipt import Assurance, VerifiedReceipt, assurance_of, signed_no_earlier, verify_receipt
 from tallystick.core.stub import OPEN_KINDS, Stub, entry_hash
 from tallystick.core.tiles import TILE_WIDTH, Tile, TileReader, parse_bundle, tiles_of
 from tallystick.errors import IntegrityViolation, Malformed
@@ -210,7 +211,8 @@ def verify_bundle(files: Mapping[str, bytes], policy: Policy | None = None) -> V
     2. The policy accepts the latest checkpoint, which is of the manifest's ledger and size.
     3. Earlier checkpoints are signed by the log.
     4. Of a whole ledger: every tile follows from the entry bundles, and their root is the checkpoint's; every stub
-       follows the one before it, and every seal tells the truth (chain.py); every earlier root is the tree's own.
+       follows the one before it, and every seal tells the truth (chain.py); every earlier root is the tree's own; no
+       signature is older than the last entry.
     5. Every proof is verified as a receipt (receipt.py), and its root is that of the tree as far as that is known.
     6. Every other disclosure, and every body, belongs to the entry at its place in the tree.
     7. What remains open is said.
@@ -235,6 +237,8 @@ def verify_bundle(files: Mapping[str, bytes], policy: Policy | None = None) -> V
     earlier = _open_earlier(files, manifest, policy)
     # 4.
     tree = _Tree.check(files, manifest, latest) if manifest.kind == "ledger" else None
+    if tree is not None and tree.last_at is not None:
+        signed_no_earlier(accepted, tree.last_at, LeafIndex(latest.size - 1))
     roots = {latest.size: latest.root}
     apart = sum(_stands_apart(f"checkpoints/{size}", earlier[size], latest, roots, tree) for size in earlier)
     receipts: dict[LeafIndex, VerifiedReceipt] = {}
@@ -329,6 +333,7 @@ class _Tree:
 
     reader: TileReader
     private: int
+    last_at: Microseconds | None
 
     @classmethod
     def check(cls, files: Mapping[str, bytes], manifest: Manifest, latest: Checkpoint) -> _Tree:
@@ -366,7 +371,7 @@ class _Tree:
                 expected=latest.root.hex(),
                 found=frontier.root.hex(),
             )
-        return cls(TileReader(files.get, latest.size), private)
+        return cls(TileReader(files.get, latest.size), private, chain.at)
 
 
 def _follows(files: Mapping[str, bytes], level: int, index: int, hashes: bytes) -> bytes:

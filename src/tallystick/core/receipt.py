@@ -11,14 +11,27 @@ from enum import IntEnum
 from typing import Final
 
 from tallystick.core.body import Disclosure, VerifiedDisclosure, verify_disclosure
-from tallystick.core.digest import Digest
+from tallystick.core.digest import Digest, LeafIndex, Microseconds
 from tallystick.core.merkle import ProofRefused, verify_inclusion
 from tallystick.core.policy import AcceptedCheckpoint, Policy
 from tallystick.core.proof import Proof
 from tallystick.core.stub import entry_hash
 from tallystick.errors import IntegrityViolation
 
-__all__ = ["Assurance", "VerifiedReceipt", "assurance_of", "verify_receipt"]
+__all__ = [
+    "Assurance",
+    "TimeAnomaly",
+    "VerifiedReceipt",
+    "assurance_of",
+    "signed_no_earlier",
+    "verify_receipt",
+]
+
+_WITNESS_SKEW_S: Final = 300
+
+
+class TimeAnomaly(IntegrityViolation):
+    """Times that cannot all be true."""
 
 
 class Assurance(IntEnum):
@@ -53,6 +66,23 @@ def assurance_of(accepted: AcceptedCheckpoint) -> Assurance:
     return Assurance.WITNESSED if accepted.outside else Assurance.SEALED
 
 
+def signed_no_earlier(accepted: AcceptedCheckpoint, at: Microseconds, seq: LeafIndex) -> None:
+    """`TimeAnomaly` if a signature says that it was made before entry `seq`, recorded at `at`, which it covers.
+
+    The log signs with the time of its own seal; a witness's clock may be wrong by five minutes.
+    """
+    for signature in accepted.note.signatures:
+        own = signature.key.name == accepted.checkpoint.origin
+        if signature.time is not None and signature.time + (0 if own else _WITNESS_SKEW_S) < at // 1_000_000:
+            raise TimeAnomaly(
+                "a signature is older than an entry that it covers",
+                seq=seq,
+                signer=signature.key.name,
+                expected=f"at least {at // 1_000_000}",
+                found=signature.time,
+            )
+
+
 def verify_receipt(proof: bytes, disclosure: bytes, policy: Policy) -> VerifiedReceipt:
     """Verify an entry from the bytes of its proof and its disclosure alone.
 
@@ -61,7 +91,8 @@ def verify_receipt(proof: bytes, disclosure: bytes, policy: Policy) -> VerifiedR
     3. The policy accepts the checkpoint: the log has signed it, and the quorum has cosigned it.
     4. Checkpoint, proof and stub speak of the same ledger and the same position.
     5. The hash of the stub is that leaf of the checkpoint's tree.
-    6. What was checked says how far the entry is assured.
+    6. No signature is older than the entry.
+    7. What was checked says how far the entry is assured.
 
     `Malformed` when a format is broken, `IntegrityViolation` when a proof or signature fails, `PolicyUnmet` when
     signatures are missing.
@@ -85,4 +116,6 @@ def verify_receipt(proof: bytes, disclosure: bytes, policy: Policy) -> VerifiedR
     leaf = entry_hash(entry.raw_stub)
     verify_inclusion(leaf, claim.index, checkpoint.size, claim.path, checkpoint.root)
     # 6.
+    signed_no_earlier(accepted, entry.stub.at, entry.stub.seq)
+    # 7.
     return VerifiedReceipt(entry, leaf, accepted, assurance_of(accepted), _VERIFIED)

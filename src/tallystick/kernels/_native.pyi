@@ -238,11 +238,14 @@ class Replay:
         What is derived must still be there. Of `head` it is `closed_before` that is not known.
         """
 
-def link(last: bytes, first: int, data: bytes, lengths: Sequence[int]) -> tuple[bytes, int | None]:
-    """Follow the chain through consecutive stubs, on all cores: their leaf hashes, and the index of the first culprit.
+_Chain: TypeAlias = tuple[int, bytes, int, int, int, bytes]
+"""Where the entries before stand: (size, hash, at, batch, batch_first, full subtrees over the open batch)."""
 
-    That is the first stub that does not end with the hash of the one before it (`last` for the first) as `prev` and
-    with its position, `first` + index, as `seq`; None if all do.
+def follow(ledger: str, chain: _Chain, data: bytes, lengths: Sequence[int]) -> tuple[bytes, _Chain]:
+    """Follow the chain through the consecutive stubs after `chain`: their leaf hashes, and the chain after them.
+
+    Each is of the form of a stub, of this ledger, the next in sequence, later than the one before and linked to it, of
+    the open batch; genesis is the first alone; a seal fits its batch. `ReplayError` names the first that is not.
     """
 
 def derive(

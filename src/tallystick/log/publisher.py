@@ -3,8 +3,8 @@
 1. Read the published size P and the newest stored checkpoint C. The tiles at P must have P's signed frontier.
 2. Read the entries from P to C back, hash them, and check that they extend P's tree to C's root: no tile ever holds
    what was not under a signed root.
-3. Read them again (from P's unfinished bundle on), write bundles and tiles of every level, durable. Crash: the same
-   bytes are written again.
+3. Read them again (from P's unfinished bundle on), compare with the hashes of step 2, write bundles and tiles of every
+   level, durable. Crash: the same bytes are written again.
 4. Remove partials that their full tile has replaced. Crash: done again.
 5. Replace `checkpoint`. Before this nobody was told of the new tiles, after it all that it names is there.
 """
@@ -19,7 +19,7 @@ from tallystick.core.tiles import TILE_WIDTH, Tile, TileReader
 from tallystick.errors import IntegrityViolation
 from tallystick.log.signed import check_row
 from tallystick.log.tiling import TileBuilder, frontier_of
-from tallystick.log.tree import ZERO_HASH, Growth, grow
+from tallystick.log.tree import gap, grow, resume
 from tallystick.storage.ports import CheckpointRow, LedgerStore, TileStore
 
 __all__ = ["Published", "Publisher", "TilesContradict"]
@@ -51,8 +51,8 @@ class Publisher:
         check_row(self._store.origin, target, self._policy)
         before, levels = self._published()  # 1
         if before < target.size:
-            self._must_extend(before, levels, target)  # 2
-            self._write(before, levels, target)  # 3
+            signed = self._must_extend(before, levels, target)  # 2
+            self._write(before, levels, target, signed)  # 3
             self._collect(before, target.size)  # 4
             self._tiles.put("checkpoint", target.note, replace=True)  # 5
         return Published(max(before, target.size), before)
@@ -89,11 +89,9 @@ class Publisher:
             )
         return size, levels
 
-    def _must_extend(self, before: int, levels: list[bytes], target: CheckpointRow) -> None:
-        last = ZERO_HASH
-        for _, stub, _ in self._store.stubs(before - 1, before) if before else ():
-            last = kernels.leaf_hash(stub)
-        tree, _ = grow(self._store, Growth(before, frontier_of(levels), last), target.size)
+    def _must_extend(self, before: int, levels: list[bytes], target: CheckpointRow) -> bytes:
+        """The leaf hashes from the start of the unfinished bundle on, as they were signed."""
+        tree, added = grow(self._store, resume(self._store, before, frontier_of(levels)), target.size)
         if tree.root != target.root:
             raise TilesContradict(
                 "the stored entries do not extend the published tree to the signed root",
@@ -102,19 +100,23 @@ class Publisher:
                 found=tree.root,
                 next_step=f"One of the entries {before} to {target.size - 1} was changed after it was signed: audit.",
             )
+        return (levels[0] if levels else b"") + added
 
-    def _write(self, before: int, levels: list[bytes], target: CheckpointRow) -> None:
+    def _write(self, before: int, levels: list[bytes], target: CheckpointRow, signed: bytes) -> None:
         builder = TileBuilder(before, levels)
-        for _, stubs, lengths in self._store.stubs(builder.position, target.size):
-            self._tiles.put_many(builder.feed(stubs, lengths, kernels.leaf_hashes(stubs, lengths)))
-        if kernels.frontier_root(builder.size, builder.frontier) != target.root:
-            raise TilesContradict(
-                "entries changed while their tiles were being made",
-                ledger=self._store.origin,
-                expected=target.root,
-                found=kernels.frontier_root(builder.size, builder.frontier),
-                next_step="Run the audit.",
-            )
+        start = builder.position
+        for first, stubs, lengths in self._store.stubs(start, target.size):
+            hashes = kernels.leaf_hashes(stubs, lengths)
+            if hashes != signed[32 * (first - start) : 32 * (first - start + len(lengths))]:
+                raise TilesContradict(
+                    "entries changed while their tiles were being made",
+                    ledger=self._store.origin,
+                    seq=f"{first}..{first + len(lengths) - 1}",
+                    next_step="Run the audit.",
+                )
+            self._tiles.put_many(builder.feed(stubs, lengths, hashes))
+        if builder.size != target.size:
+            raise gap(self._store.origin, builder.size, target.size)
         self._tiles.put_many(builder.partials())
 
     def _collect(self, before: int, size: int) -> None:

@@ -29,7 +29,7 @@ from tallystick.custody.ports import Signer
 from tallystick.log.ending import HeadContradicts
 from tallystick.log.recorder import Recorder, WentBack
 from tallystick.log.signed import CheckpointForged, check_row
-from tallystick.log.tree import EMPTY, Growth, grow, last_of
+from tallystick.log.tree import EMPTY, Growth, grow, resume
 from tallystick.storage.ports import CheckpointRow, Head, HeadMoved, LedgerStore
 
 __all__ = ["Sealed", "Sealer"]
@@ -99,7 +99,7 @@ class Sealer:
                 next_step="Do not write. Checkpoints were taken away or the database was rolled back: run the audit.",
             )
         if self._signed is None and known is not None:
-            self._signed = Growth(known.size, known.frontier, last_of(self._store, known.size, known.frontier))
+            self._signed = resume(self._store, known.size, known.frontier)
         tree = self._signed or EMPTY
         if row is not None:
             tree, _ = grow(self._store, tree, row.size)  # what another process sealed

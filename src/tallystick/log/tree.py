@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tallystick import kernels
+from tallystick.core.stub import Stub
 from tallystick.errors import IntegrityViolation
 from tallystick.storage.ports import LedgerStore
 
-__all__ = ["EMPTY", "ZERO_HASH", "BrokenLink", "Gap", "Growth", "HistoryRewritten", "grow", "last_of"]
+__all__ = ["EMPTY", "ZERO_HASH", "BrokenLink", "Gap", "Growth", "HistoryRewritten", "grow", "resume"]
 
 ZERO_HASH = bytes(32)
 
@@ -27,53 +28,65 @@ class HistoryRewritten(IntegrityViolation):
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """A tree of `size` entries: its frontier (full subtrees, largest first) and the hash of its last entry."""
+    """A tree of entries: its frontier (full subtrees, largest first), and where their chain stands."""
 
-    size: int
     frontier: bytes
-    last: bytes
+    chain: tuple[int, bytes, int, int, int, bytes]  # kernels.follow
+
+    @property
+    def size(self) -> int:
+        return self.chain[0]
+
+    @property
+    def last(self) -> bytes:
+        """The hash of the last entry."""
+        return self.chain[1]
 
     @property
     def root(self) -> bytes:
         return kernels.frontier_root(self.size, self.frontier)
 
 
-EMPTY = Growth(0, b"", ZERO_HASH)
+EMPTY = Growth(b"", (0, ZERO_HASH, 0, 0, 0, b""))
 
 
 def grow(store: LedgerStore, start: Growth, end: int) -> tuple[Growth, bytes]:
-    """Read the entries from `start.size` to `end` back, check sequence and links, and extend the tree.
+    """Read the entries from `start.size` to `end` back, check form and chain of every stub, and extend the tree.
+
+    What would break a rule that any verifier of the public log knows is never signed.
 
     Returns the larger tree and the leaf hashes that were added.
 
     Errors: `Gap`, `BrokenLink`, both with the first culprit.
     """
-    seq, last, frontier = start.size, start.last, start.frontier
+    frontier, chain = start.frontier, start.chain
     added = []
-    for first, data, lengths in store.stubs(seq, end):
-        if first != seq:
-            raise gap(store.origin, seq, first)
-        hashes, culprit = kernels.link(last, seq, data, lengths)
-        if culprit is not None:
-            if culprit:
-                last = hashes[32 * (culprit - 1) : 32 * culprit]
-            at = sum(lengths[:culprit])
-            raise broken_link(store.origin, seq + culprit, data[at : at + lengths[culprit]], last)
-        frontier = kernels.frontier_extend(seq, frontier, hashes)
-        last, seq = hashes[-32:], seq + len(lengths)
+    for first, data, lengths in store.stubs(start.size, end):
+        if first != chain[0]:
+            raise gap(store.origin, chain[0], first)
+        try:
+            hashes, after = kernels.follow(store.origin, chain, data, lengths)
+        except kernels.ReplayError as error:
+            raise broken_link(store.origin, *error.args) from None
+        frontier = kernels.frontier_extend(chain[0], frontier, hashes)
+        chain = after
         added.append(hashes)
-    if seq != end:
-        raise gap(store.origin, seq, end)
-    return Growth(end, frontier, last), b"".join(added)
+    if chain[0] != end:
+        raise gap(store.origin, chain[0], end)
+    return Growth(frontier, chain), b"".join(added)
 
 
-def last_of(store: LedgerStore, size: int, frontier: bytes) -> bytes:
-    """The hash of entry `size - 1`, believed because the newest full subtree that ends with it is the signed one.
+def resume(store: LedgerStore, size: int, frontier: bytes) -> Growth:
+    """The signed tree of `size` entries, the last of them a seal, to go on from.
 
-    That subtree has as many entries as the lowest bit of `size` says: ten on average at a million.
+    That entry is believed because the newest full subtree that ends with it is the signed one. This subtree has as many
+    entries as the lowest bit of `size` says: ten on average at a million.
     """
+    if size == 0:
+        return EMPTY
     first = size - (size & -size)
-    hashes = b"".join(kernels.leaf_hashes(data, lengths) for _, data, lengths in store.stubs(first, size))
+    runs = list(store.stubs(first, size))
+    hashes = b"".join(kernels.leaf_hashes(data, lengths) for _, data, lengths in runs)
     root = kernels.tree_root(hashes)
     if root != frontier[-32:]:
         raise HistoryRewritten(
@@ -84,7 +97,9 @@ def last_of(store: LedgerStore, size: int, frontier: bytes) -> bytes:
             found=root.hex(),
             next_step="Stop writing; run the audit, and compare with the published log and a backup.",
         )
-    return hashes[-32:]
+    _, data, lengths = runs[-1]
+    seal = Stub.parse(data[-lengths[-1] :])
+    return Growth(frontier, (size, hashes[-32:], seal.at, seal.batch + 1, size, b""))
 
 
 def gap(origin: str, first: int, found: int) -> Gap:
@@ -99,13 +114,14 @@ def gap(origin: str, first: int, found: int) -> Gap:
     )
 
 
-def broken_link(origin: str, seq: int, stub: bytes, last: bytes) -> BrokenLink:
-    """Entry `seq` was expected to name `last`."""
+def broken_link(origin: str, what: str, seq: int, column: str, expected: str, found: str) -> BrokenLink:
+    """What the kernel says of the first stub that does not follow the one before."""
     return BrokenLink(
-        f"entry {seq} does not continue entry {seq - 1}: one of the two was changed",
+        f"entry {seq} does not continue entry {seq - 1}: {what}",
         ledger=origin,
         seq=seq,
-        expected=f'"prev":"{last.hex()}" and "seq":{seq}',
-        found=stub[-250:].decode("utf-8", "replace"),
+        column=column,
+        expected=expected,
+        found=found,
         next_step=f"Compare entries {seq - 1} and {seq} with the published entry bundle.",
     )

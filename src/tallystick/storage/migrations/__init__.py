@@ -59,6 +59,8 @@ def upgrade_sqlite(path: Path) -> None:
     def connect() -> sqlite3.Connection:
         # isolation_level None: sqlite3 opens no transactions of its own, so that DDL is inside Alembic's.
         connection = sqlite3.connect(path, isolation_level=None)
+        # Of a new file only: rows are about 1 KB, and pages of 4 KiB cost a third of the speed of large batches.
+        connection.execute("PRAGMA page_size = 16384")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         return connection
