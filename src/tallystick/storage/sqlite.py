@@ -30,6 +30,7 @@ from tallystick.storage.ports import (
     HeadMoved,
     RemainderRow,
 )
+from tallystick.storage.rows import BEFORE_ALL, balance_row, remainder_row
 from tallystick.storage.sql import PROJECTIONS, after_prefix, expand, storable, storable_rows
 from tallystick.storage.sqlite_connection import Connection, WriterLock, closed_here, make_durable
 from tallystick.storage.sqlite_doctor import diagnose
@@ -40,9 +41,9 @@ CHUNK_ENTRIES = 512  # a body has up to 16 MiB
 CHUNK_STUBS = 4096
 CHUNK_CHECKPOINTS = 1024
 
-# 64 MiB: a batch of thousands fills SQLite's usual 1,000 pages by itself, and would move them into the file each time.
-# Moving them in a second thread was measured too: no faster, and twice as much is written.
-WAL_PAGES = 16_000
+# 64 MiB of pages of 16 KiB: a batch of thousands fills SQLite's usual 1,000 pages by itself, and would move them into
+# the file each time. Moving them in a second thread was measured too: no gain worth a WAL that may grow for ever.
+WAL_PAGES = 4_000
 
 # 64 MiB: ids and accounts come in no order, and with SQLite's usual 2 MB a page is written anew for each.
 CACHE_KIB = 65_536
@@ -111,10 +112,7 @@ class SqliteStore:
 
     def remainders(self, ids: Sequence[str]) -> list[RemainderRow]:
         sql = f"{REMAINDER} WHERE id {AMONG}"
-        return [
-            RemainderRow(id, kind, tuple(map(int, json.loads(remaining))), expires)
-            for id, kind, remaining, expires in self._read.execute(sql, (_array(ids),))
-        ]
+        return [remainder_row(*row) for row in self._read.execute(sql, (_array(ids),))]
 
     # --- entries and checkpoints
 
@@ -143,7 +141,7 @@ class SqliteStore:
 
     def checkpoints(self) -> Iterator[CheckpointRow]:
         sql = f"{CHECKPOINT} WHERE size > ? ORDER BY size LIMIT ?"
-        size = -1
+        size = BEFORE_ALL
         while rows := self._read.execute(sql, (size, CHUNK_CHECKPOINTS)):
             yield from (CheckpointRow(*row) for row in rows)
             size = rows[-1][0]
@@ -211,7 +209,7 @@ def _array(values: Sequence[str]) -> str:
 
 
 def _balances(rows: Sequence[tuple[Any, ...]]) -> list[BalanceRow]:
-    return [BalanceRow(account, asset, *map(int, totals)) for account, asset, *totals in rows]
+    return [balance_row(*row) for row in rows]
 
 
 class SqliteStores:
