@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -11,9 +12,13 @@ from memory_store import Disk, MemoryStore, MemoryTiles
 
 from tallystick import kernels
 from tallystick.core import merkle as ours
-from tallystick.core.digest import Digest, LeafIndex, TreeSize, split_digests
+from tallystick.core.checkpoint import Checkpoint
+from tallystick.core.digest import Digest, LeafIndex, Seconds, TreeSize, split_digests
+from tallystick.core.note import Note
 from tallystick.core.policy import Policy
-from tallystick.core.receipt import verify_receipt
+from tallystick.core.proof import Proof
+from tallystick.core.receipt import TimeAnomaly, verify_receipt
+from tallystick.custody.checkpoints import sign_checkpoint
 from tallystick.custody.softkey import SoftKey
 from tallystick.errors import TallystickError
 from tallystick.log import opening
@@ -130,3 +135,15 @@ def test_every_changed_byte_of_a_receipt(receipt: tuple[bytes, bytes, bytes]) ->
     for i in range(len(disclosure)):
         flipped = disclosure[:i] + bytes([disclosure[i] ^ 1 << random.randrange(8)]) + disclosure[i + 1 :]
         assert not both(proof, flipped), (i, disclosure[max(0, i - 20) : i + 20])
+
+
+def test_a_signature_older_than_its_entry(receipt: tuple[bytes, bytes, bytes], soft_signers: list[SoftKey]) -> None:
+    proof, disclosure, raw_policy = receipt
+    claim = Proof.parse(proof)
+    checkpoint = Checkpoint.parse(claim.checkpoint.text)
+    early = sign_checkpoint(soft_signers, checkpoint, Seconds(1_795_478_399))
+    dated_back = replace(claim, checkpoint=Note.parse(early)).format()
+    with pytest.raises(TimeAnomaly, match=r"older than an entry that it covers; seq 4; .* found 1795478399"):
+        verify_receipt(dated_back, disclosure, Policy.parse(raw_policy))
+    with pytest.raises(VerificationError, match="time anomaly"):
+        verify_independently(dated_back, disclosure, parse_policy(raw_policy))

@@ -18,7 +18,7 @@ from tallystick.log import opening
 from tallystick.log.ending import HeadContradicts
 from tallystick.log.publisher import TilesContradict
 from tallystick.log.recorder import WentBack
-from tallystick.log.tree import HistoryRewritten
+from tallystick.log.tree import BrokenLink, HistoryRewritten
 
 ORIGIN = "log.example/ledger"
 START = 1_795_478_400_000_000
@@ -133,4 +133,17 @@ def test_what_others_published_is_the_floor_of_the_next_seal(bank: Bank) -> None
     bank.record("two")
     with pytest.raises((WentBack, TilesContradict)):
         bank.ledger.seal()
+    assert bank.disk.checkpoints == []
+
+
+def test_no_signature_over_a_planted_stub_that_every_verifier_would_refuse(bank: Bank) -> None:
+    bank.record("one", "two")
+    row, head = bank.disk.rows[2], bank.disk.head
+    assert head is not None
+    raw = canonical(json.loads(row.stub) | {"surprise": 1})
+    bank.disk.rows[2] = replace(row, stub=raw, hash=kernels.leaf_hash(raw))
+    bank.disk.head = replace(head, hash=bank.disk.rows[2].hash)
+    with pytest.raises(BrokenLink, match="entry 2 does not continue entry 1") as caught:
+        bank.ledger.seal()
+    assert caught.value.facts["column"] == "stub"
     assert bank.disk.checkpoints == []
