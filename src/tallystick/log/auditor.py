@@ -145,8 +145,9 @@ class Auditor:
             ) from None
 
     def _head_must_agree(self, replay: kernels.Replay, head: Head | None) -> None:
-        for rows in self._store.entries(head.size if head else 0, 1 << 62, bodies=False):
-            raise self._table("head", "size", rows[0].seq + 1, head.size if head else None)
+        for first, end in ((-1 << 63, 0), (head.size if head else 0, (1 << 63) - 1)):
+            for rows in self._store.entries(first, end, bodies=False):
+                raise self._table("head", "size", rows[0].seq + 1, head.size if head else None)
         if head is None:
             return
         found = (head.size, head.hash, head.at, head.batch, head.batch_first, head.closed_before)
@@ -162,8 +163,9 @@ class Auditor:
         definitions = dict(replay.definitions())
         for name, definition in self._all_definitions():
             derived = definitions.pop(name, None)
-            if derived != definition.decode() and (derived is not None or "account" not in obscured):
-                raise self._table("account", name, derived, definition.decode())
+            found = definition.decode("utf-8", "backslashreplace")
+            if derived != found and (derived is not None or "account" not in obscured):
+                raise self._table("account", name, derived, found)
         for name, expected in definitions.items():
             raise self._table("account", name, expected, None)
         assets, stored = dict(replay.assets()), self._store.assets()

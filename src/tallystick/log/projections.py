@@ -72,13 +72,14 @@ class Projections:
 
     def _gap(self) -> tuple[int, int]:
         """How many entries the tables show, and how many there are."""
-        head = self._store.head()
-        end = head.size if head else 0
         position = self._store.projected(NAME)
+        head = self._store.head()  # afterwards: another process may record and follow between the two
+        end = head.size if head else 0
         if position > end:
             raise ProjectionContradicts(
                 "the reading tables show more entries than are stored",
                 ledger=self._store.origin,
+                table="projection",
                 expected=f"<= {end}",
                 found=position,
                 next_step="The newest rows were cut off or the database was rolled back: run the audit.",
@@ -93,7 +94,7 @@ class Projections:
     def must_agree(self) -> None:
         """Hold every row that is there against the entries it was derived from, and the other way round."""
         first, last = SEQS  # no row may stand where no entry can be
-        for rows in self._store.entries(0, self._store.projected(NAME)):
+        for rows in self._store.entries(0, self._gap()[0]):
             for table, expected in _derived(rows).items():
                 self._must_be(table, first, rows[-1].seq, expected)
             first = rows[-1].seq + 1

@@ -11,7 +11,6 @@ Rights are PostgreSQL's own: see migrations/postgres. Needs the package psycopg 
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -40,6 +39,7 @@ from tallystick.storage.postgres_pool import (
     connect,
     named_errors,
 )
+from tallystick.storage.rows import BEFORE_ALL, balance_row, remainder_row
 from tallystick.storage.sql import PROJECTIONS, TABLES, after_prefix, expand, storable, storable_rows
 
 __all__ = ["PostgresStore", "PostgresStores"]
@@ -213,10 +213,7 @@ class PostgresStore:
 
     def remainders(self, ids: Sequence[str]) -> list[RemainderRow]:
         sql = "SELECT id, kind, remaining, expires FROM tallystick.remainder WHERE ledger = %s AND id = ANY(%b)"
-        return [
-            RemainderRow(id, kind, tuple(map(int, json.loads(remaining))), expires)
-            for id, kind, remaining, expires in self._select(sql, (self._number, _texts(ids)))
-        ]
+        return [remainder_row(*row) for row in self._select(sql, (self._number, _texts(ids)))]
 
     # --- entries and checkpoints
 
@@ -248,7 +245,7 @@ class PostgresStore:
 
     def checkpoints(self) -> Iterator[CheckpointRow]:
         sql = f"{CHECKPOINT} WHERE ledger = %s AND size > %s ORDER BY size LIMIT %s"
-        size = -1
+        size = BEFORE_ALL
         while rows := self._select(sql, (self._number, size, CHUNK_CHECKPOINTS)):
             yield from (CheckpointRow(*row) for row in rows)
             size = rows[-1][0]
@@ -328,7 +325,7 @@ def _texts(values: Sequence[str]) -> list[object]:
 
 
 def _balances(rows: Sequence[tuple[Any, ...]]) -> list[BalanceRow]:
-    return [BalanceRow(account, asset, *map(int, totals)) for account, asset, *totals in rows]
+    return [balance_row(*row) for row in rows]
 
 
 class PostgresStores:
