@@ -41,9 +41,9 @@ CHUNK_ENTRIES = 512  # a body has up to 16 MiB
 CHUNK_STUBS = 4096
 CHUNK_CHECKPOINTS = 1024
 
-# 64 MiB: a batch of thousands fills SQLite's usual 1,000 pages by itself, and would move them into the file each time.
-# Moving them in a second thread was measured too: no faster, and twice as much is written.
-WAL_PAGES = 16_000
+# 64 MiB of pages of 16 KiB: a batch of thousands fills SQLite's usual 1,000 pages by itself, and would move them into
+# the file each time. Moving them in a second thread was measured too: no gain worth a WAL that may grow for ever.
+WAL_PAGES = 4_000
 
 # 64 MiB: ids and accounts come in no order, and with SQLite's usual 2 MB a page is written anew for each.
 CACHE_KIB = 65_536
