@@ -7,8 +7,8 @@ After each step, what a crash means there:
    Crash before it commits: as 1. After: recorded, the answer is lost; the same id asked again gets the first answer.
 3. The state in memory follows. If anything raised on the way, memory is forgotten and read again.
 
-Callers that come while a transaction is being written share the next one (group commit): the first of them to get the
-lock writes for all. What is wrong with one caller's request is that caller's error alone; what goes wrong with the
+Callers that come while a transaction is being written share the next one (group commit, see turns.py): one of them
+writes for all. What is wrong with one caller's request is that caller's error alone; what goes wrong with the
 transaction is told to each of them.
 
 Whenever the head is read, it must be what the last entries say, and must extend what this process saw before: nothing
@@ -21,7 +21,6 @@ import copy
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from tallystick.errors import IntegrityViolation, Rejected, RetryLater, TallystickError
@@ -29,6 +28,7 @@ from tallystick.kernels import Batch, Journal, Requests
 from tallystick.ledger.outcome import Recorded
 from tallystick.log.ending import check_head, check_known, genesis
 from tallystick.log.tree import ZERO_HASH
+from tallystick.log.turns import Busy, Ticket, Turns
 from tallystick.storage.ports import EntryRow, Head, HeadMoved, IdExists, LedgerStore
 
 __all__ = ["Busy", "Clock", "ClockWentBack", "Format", "Randomness", "Recorder", "WentBack"]
@@ -53,18 +53,16 @@ class WentBack(IntegrityViolation):
     """The database is behind what this process, a checkpoint or the tiles have already seen."""
 
 
-class Busy(RetryLater):
-    """The queue of waiting callers is full."""
-
-
-@dataclass(slots=True, eq=False)
-class _Ticket:
+class _Ticket(Ticket):
     """One caller's request. `parsed` already if its payload can be read only once."""
 
-    request: tuple[str, Format, Any]
-    parsed: Requests | None = None
-    recorded: Recorded | None = None
-    error: BaseException | None = None
+    __slots__ = ("error", "parsed", "recorded", "request")
+
+    def __init__(self, request: tuple[str, Format, Any], parsed: Requests | None = None) -> None:
+        super().__init__()
+        self.request, self.parsed = request, parsed
+        self.recorded: Recorded | None = None
+        self.error: BaseException | None = None
 
     @property
     def done(self) -> bool:
@@ -96,8 +94,7 @@ class Recorder:
         self._last_at = 0
         self._at_head = (0, ZERO_HASH)
         self._writing = threading.RLock()
-        self._queue: list[_Ticket] = []
-        self._gate = threading.Lock()
+        self._queue = Turns[_Ticket](QUEUE_MAX)
 
     def record(self, payload: Any, *, format: Format, by: str) -> Recorded:
         """Record commands; durable on return.
@@ -106,15 +103,7 @@ class Recorder:
         the same ids is safe.
         """
         ticket = self._ticket(by, format, payload)
-        with self._gate:
-            if len(self._queue) >= QUEUE_MAX:
-                raise Busy(
-                    "too many callers are waiting to record", waiting=QUEUE_MAX, next_step="Retry after a pause."
-                )
-            self._queue.append(ticket)
-        with self._writing:
-            if not ticket.done:
-                self._write_queue(ticket)
+        self._queue.submit(ticket, lambda: self._write_queue(ticket))
         if ticket.error is not None:
             raise ticket.error
         assert ticket.recorded is not None
@@ -167,10 +156,10 @@ class Recorder:
         """Write for everybody who waits; the ticket of each of them is done afterwards."""
         tickets: list[_Ticket] = []
         try:
-            with self._gate:
-                tickets, self._queue = self._queue, []
-            for together in self._grouped(tickets):
-                self._write(together)
+            with self._writing:
+                tickets = self._queue.take()
+                for together in self._grouped(tickets):
+                    self._write(together)
         except BaseException as error:
             for ticket in tickets:
                 if not ticket.done:
