@@ -1,7 +1,8 @@
 """Callers that overlap take turns: one of them, who leads, does the work of all who wait, then another leads.
 
-Nobody waits for a lock that the others want as well: each caller sleeps until his own ticket was worked off, or until it
-is his turn to lead. (With one lock for all, whoever let go of it last tends to get it again, and works for himself alone.)
+Nobody waits for a lock that the others want as well: each caller sleeps until his own ticket was worked off, or until
+it is his turn to lead. (With one lock for all, whoever let go of it last tends to get it again, and works for himself
+alone.)
 """
 
 from __future__ import annotations
