@@ -25,7 +25,7 @@ from tallystick.errors import IntegrityViolation, RetryLater
 from tallystick.log.projections import NAME as READING
 from tallystick.log.projections import ProjectionContradicts, Projections
 from tallystick.log.publisher import TilesContradict
-from tallystick.log.signed import check_row
+from tallystick.log.signed import check_row, published_checkpoint
 from tallystick.log.tiling import TileBuilder
 from tallystick.storage.ports import BalanceRow, EntryRow, Head, LedgerStore, RemainderRow, TileStore
 
@@ -126,8 +126,8 @@ class Auditor:
         return self._store.head(), self._store.projected(READING)
 
     def _published(self) -> Checkpoint | None:
-        note = self._tiles.get("checkpoint")
-        return None if note is None else self._policy.accept(note).checkpoint
+        accepted = published_checkpoint(self._store.origin, self._tiles, self._policy)
+        return accepted.checkpoint if accepted else None
 
     def _feed(self, replay: kernels.Replay, rows: Sequence[EntryRow]) -> bytes:
         try:

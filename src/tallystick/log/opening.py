@@ -21,7 +21,7 @@ from tallystick.errors import Misconfigured, Rejected
 from tallystick.log.ending import genesis
 from tallystick.log.publisher import TilesContradict
 from tallystick.log.recorder import Clock, Randomness, Recorder, WentBack
-from tallystick.log.signed import check_row
+from tallystick.log.signed import check_row, published_checkpoint
 from tallystick.storage.ports import LedgerStore, TileStore
 
 __all__ = ["create", "floor", "genesis_keys", "must_match_genesis", "own_policy"]
@@ -64,9 +64,9 @@ def floor(store: LedgerStore, tile_store: TileStore, policy: Policy) -> int:
     if row is not None:
         check_row(store.origin, row, policy)
     signed = row.size if row is not None else 0
-    note = tile_store.get("checkpoint")
-    if note is not None:
-        published = policy.accept(note).checkpoint
+    accepted = published_checkpoint(store.origin, tile_store, policy)
+    if accepted is not None:
+        published = accepted.checkpoint
         stored = store.checkpoint(at_least=published.size)
         if stored is None:
             raise WentBack(

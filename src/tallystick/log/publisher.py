@@ -17,7 +17,7 @@ from tallystick import kernels
 from tallystick.core.policy import Policy
 from tallystick.core.tiles import TILE_WIDTH, Tile, TileReader
 from tallystick.errors import IntegrityViolation
-from tallystick.log.signed import check_row
+from tallystick.log.signed import check_row, published_checkpoint
 from tallystick.log.tiling import TileBuilder, frontier_of
 from tallystick.log.tree import gap, grow, resume
 from tallystick.storage.ports import CheckpointRow, LedgerStore, TileStore
@@ -59,10 +59,10 @@ class Publisher:
 
     def _published(self) -> tuple[int, list[bytes]]:
         """The published size and, per tile level, the hashes of its partial tile."""
-        note = self._tiles.get("checkpoint")
-        if note is None:
+        accepted = published_checkpoint(self._store.origin, self._tiles, self._policy)
+        if accepted is None:
             return 0, []
-        published = self._policy.accept(note).checkpoint
+        published = accepted.checkpoint
         size = published.size
         row = self._store.checkpoint(at_least=size)
         if row is None or (row.size, row.root) != (size, published.root):

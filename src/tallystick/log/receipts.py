@@ -17,6 +17,7 @@ from tallystick.core.policy import AcceptedCheckpoint, Policy
 from tallystick.core.proof import Proof
 from tallystick.core.tiles import TILE_WIDTH, Tile, TileMissing, TileReader, tiles_of
 from tallystick.errors import Rejected, RetryLater
+from tallystick.log.signed import published_checkpoint
 from tallystick.storage.ports import LedgerStore, TileStore
 
 __all__ = ["NotSealed", "Receipt", "Receipts", "concerning"]
@@ -98,8 +99,7 @@ class Receipts:
 
     def _published(self, seq: int) -> AcceptedCheckpoint:
         """The published checkpoint, if it covers entry `seq`."""
-        note = self._tiles.get("checkpoint")
-        signed = None if note is None else self._policy.accept(note)
+        signed = published_checkpoint(self._store.origin, self._tiles, self._policy)
         if signed is None or signed.checkpoint.size <= seq:
             raise NotSealed(
                 f"entry {seq} is recorded, but no published checkpoint covers it yet",

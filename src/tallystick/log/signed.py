@@ -1,17 +1,17 @@
-"""A stored checkpoint counts only if our own keys signed it and the tree stored with it is the signed one."""
+"""A checkpoint, stored or published, counts only if our own keys signed it, and what is stored with it is its tree."""
 
 from __future__ import annotations
 
 from tallystick import kernels
-from tallystick.core.policy import Policy
+from tallystick.core.policy import AcceptedCheckpoint, Policy
 from tallystick.errors import IntegrityViolation, TallystickError
-from tallystick.storage.ports import CheckpointRow
+from tallystick.storage.ports import CheckpointRow, TileStore
 
-__all__ = ["CheckpointForged", "check_row"]
+__all__ = ["CheckpointForged", "check_row", "published_checkpoint"]
 
 
 class CheckpointForged(IntegrityViolation):
-    """A stored checkpoint is not one that our keys signed, or does not fit the tree stored with it."""
+    """A checkpoint is not one that our keys signed, or does not fit the tree stored with it."""
 
 
 def check_row(origin: str, row: CheckpointRow, policy: Policy) -> None:
@@ -43,3 +43,19 @@ def check_row(origin: str, row: CheckpointRow, policy: Policy) -> None:
                 found=found,
                 next_step="Compare the table checkpoint with the published checkpoint.",
             )
+
+
+def published_checkpoint(origin: str, tile_store: TileStore, policy: Policy) -> AcceptedCheckpoint | None:
+    """The checkpoint that the tiles show, if any; `CheckpointForged` unless `policy` accepts it."""
+    note = tile_store.get("checkpoint")
+    if note is None:
+        return None
+    try:
+        return policy.accept(note)
+    except TallystickError as error:
+        raise CheckpointForged(
+            f"the published checkpoint is not one that our keys signed: {error}",
+            ledger=origin,
+            path="checkpoint",
+            next_step="Compare it with the newest row of the table checkpoint, and find out who changed the file.",
+        ) from error
