@@ -13,12 +13,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from servers import PostgresServer
@@ -37,14 +37,16 @@ def pay(key: str, amount: int = 1, note: str = "") -> dict[str, Any]:
     return {"id": key, "legs": [leg], **({"metadata": {"note": note}} if note else {})}
 
 
-@dataclass
-class Room(Protocol):
+class Room(ABC):
     """A place on a disk that can be full."""
 
-    folder: Path
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
+    @abstractmethod
     def fill(self) -> None: ...
 
+    @abstractmethod
     def free(self) -> None: ...
 
 

@@ -92,7 +92,7 @@ def copied(database: PostgresDatabase, home: Path) -> Iterator[PostgresDatabase]
 
 def pay(key: str, amount: int = 1000) -> dict[str, Any]:
     leg = {"debit": "bank:till", "credit": "customers:victim", "asset": "EUR/2", "amount": str(amount)}
-    return {"id": key, "legs": [leg], "metadata": {"note": f"for {key}"}}
+    return {"id": key, "legs": [leg], "reference": f"slip of {key}", "metadata": {"note": f"for {key}"}}
 
 
 def build(home: Path, database: PostgresDatabase | None, stack: ExitStack) -> Staged:
