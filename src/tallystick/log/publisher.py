@@ -106,6 +106,8 @@ class Publisher:
         builder = TileBuilder(before, levels)
         start = builder.position
         for first, stubs, lengths in self._store.stubs(start, target.size):
+            if first != builder.size:  # before a tile is made of what follows the gap
+                raise gap(self._store.origin, builder.size, first)
             hashes = kernels.leaf_hashes(stubs, lengths)
             if hashes != signed[32 * (first - start) : 32 * (first - start + len(lengths))]:
                 raise TilesContradict(
