@@ -80,6 +80,11 @@ class Pair:
         parts += [(name, command[name]) for name in ("pending", "reverses") if name in command]
         legs = self._legs(command)
         parts += [(f"legs/{i}", leg) for i, leg in enumerate(legs)]
+        parts += [
+            (f"balancing/{i}", {"requested": leg["amount"], "side": leg["balancing"]})
+            for i, leg in enumerate(command.get("legs", ()))
+            if "balancing" in leg
+        ]
         parts += [(f"balances/{i}", balance) for i, balance in enumerate(self._balances(kind, legs))]
         parts += [(name, command[name]) for name in ("effective", "expires", "reason", "reference") if name in command]
         keys = sorted(command.get("metadata", {}), key=lambda key: key.encode("utf-16-be"))
@@ -109,8 +114,9 @@ class Pair:
         if "legs" in command:
             made: list[Command] = []
             for leg in command["legs"]:
-                moved = {"requested": leg["amount"], "amount": self._moved(command["kind"], made, leg)}
-                made.append(leg | (moved if "balancing" in leg else {}))
+                plain = {name: value for name, value in leg.items() if name != "balancing"}
+                moved = self._moved(command["kind"], made, leg) if "balancing" in leg else leg["amount"]
+                made.append(plain | {"amount": moved})
             return made
         target = command.get("pending", command.get("reverses"))
         if target is None:

@@ -37,6 +37,7 @@ BALANCES = {
     }
     for i, account in enumerate((LEG["debit"], LEG["credit"]))
 }
+BALANCING = {"requested": "2000", "side": "both"}
 MOVES = {"legs/0": LEG, **BALANCES}
 TARGETED = {"legs/0": LEG | {"of": 3}, **BALANCES}
 WHO = {"by": "service:payments", "id": "pay-0001 €"}
@@ -46,7 +47,7 @@ PARTS: dict[str, list[dict[str, Any]]] = {
     "transaction": [
         WHO | MOVES,
         WHO | MOVES | MORE,
-        WHO | BALANCES | {"legs/0": LEG | {"balancing": "both", "requested": "2000"}, "legs/999": LEG},
+        WHO | BALANCES | {"legs/0": LEG, "legs/999": LEG, "balancing/999": BALANCING},
     ],
     "pending": [WHO | MOVES | MORE | {"expires": "2027-01-01T00:00:00Z"}],
     "post": [WHO | TARGETED | MORE | {"pending": "p-1"}],
@@ -157,6 +158,13 @@ WRONG_PARTS = [
     {"legs/0": LEG | {"of": 0}},
     {"legs/0": LEG | {"balancing": "debit"}},
     {"legs/0": LEG | {"requested": "1"}},
+    {"balancing/0": {"requested": "1"}},
+    {"balancing/0": {"side": "debit"}},
+    {"balancing/0": BALANCING | {"side": "none"}},
+    {"balancing/0": BALANCING | {"requested": "0"}},
+    {"balancing/0": BALANCING | {"amount": "1"}},
+    {"balancing/00": BALANCING},
+    {"balancing/1000": BALANCING},
     {"legs/00": LEG},
     {"legs/1000": LEG},
     {"balances/0": BALANCES["balances/0"] | {"debits": "-1"}},

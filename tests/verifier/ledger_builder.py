@@ -166,14 +166,18 @@ class Ledger:
         return entry
 
     def legs(self, kind: str, legs: list[Leg | dict[str, Any]]) -> list[tuple[str, Any]]:
-        """The parts `legs/…` and `balances/…`, with the balances that follow."""
+        """The parts `legs/…`, `balancing/…` (of a leg with `requested` and `side`) and the balances that follow."""
         parts: list[tuple[str, Any]] = []
+        asked: list[tuple[str, Any]] = []
         touched: dict[tuple[str, str], None] = {}
         for number, leg in enumerate(legs):
             if isinstance(leg, tuple):
                 leg = dict(zip(("debit", "credit", "asset", "amount"), leg, strict=True))  # noqa: PLW2901
             amount = int(leg["amount"])
-            parts.append((f"legs/{number}", leg | {"amount": str(amount)}))
+            if "requested" in leg:
+                asked.append((f"balancing/{number}", {name: leg[name] for name in ("requested", "side")}))
+            moved = {name: value for name, value in leg.items() if name not in ("requested", "side")}
+            parts.append((f"legs/{number}", moved | {"amount": str(amount)}))
             for side, name in enumerate(("debit", "credit")):
                 total = self.totals.setdefault((leg[name], leg["asset"]), [0, 0, 0, 0])
                 touched[leg[name], leg["asset"]] = None
@@ -182,6 +186,7 @@ class Ledger:
                 }.get(kind, (1, 0))  # fmt: skip
                 total[side] += posted * amount
                 total[2 + side] += pending * amount
+        parts += asked
         names = ("debits", "credits", "pending_debits", "pending_credits")
         for number, key in enumerate(touched):
             balance = dict(zip(names, map(str, self.totals[key]), strict=True))
@@ -369,7 +374,7 @@ def small_ledger(**more: Any) -> Ledger:
         "credit": "bank:fees",
         "asset": "EUR/2",
         "amount": 720,
-        "balancing": "debit",
+        "side": "debit",
         "requested": "9999",
     }
     ledger.money("transaction", "sweep-1", balancing, reference="sweep")

@@ -160,7 +160,7 @@ def an_asset_that_is_not_taken(ledger: Ledger) -> None:
 
 
 def a_sweep_of_nothing(ledger: Ledger) -> None:
-    ledger.money("transaction", "t", leg("b", "a", 1), leg("b", "c", 0, balancing="debit", requested="5"))
+    ledger.money("transaction", "t", leg("b", "a", 1), leg("b", "c", 0, side="debit", requested="5"))
 
 
 def a_total_of_two_to_the_127(ledger: Ledger) -> None:
@@ -320,7 +320,7 @@ def test_a_balancing_leg_moves_just_what_is_available() -> None:
     for moved in (39, 41):
         ledger = Ledger()
         ledger.pay("pay", "x", "a", 40)
-        ledger.money("transaction", "t", leg("a", "b", moved, balancing="debit", requested="50"))
+        ledger.money("transaction", "t", leg("a", "b", moved, side="debit", requested="50"))
         violation = refused(ledger)
         assert (violation.code, violation.facts["expected"]) == ("legs_differ", 40)
 

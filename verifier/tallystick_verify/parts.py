@@ -1,7 +1,7 @@
 """The parts of a body: their order and their forms, by kind (docs/reference/entries.md, "Parts, in this order").
 
-    by · id · account · action · event · policy · pending · reverses · legs/0… · balances/0… · effective · expires ·
-    reason · reference · metadata/<key>…
+    by · id · account · action · event · policy · pending · reverses · legs/0… · balancing/i… · balances/0… ·
+    effective · expires · reason · reference · metadata/<key>…
 
 `arrange` sorts a body's parts into their groups or raises `Violation("malformed")`. A destroyed part has lost its
 path; what it may have been follows from its neighbours and from what the kind allows. `Groups.lost` names every group
@@ -22,23 +22,23 @@ from tallystick_verify.errors import Violation
 __all__ = ["FORMS", "Groups", "arrange", "check_balance"]
 
 ORDER = (
-    "by", "id", "account", "action", "event", "policy", "pending", "reverses", "legs", "balances",
+    "by", "id", "account", "action", "event", "policy", "pending", "reverses", "legs", "balancing", "balances",
     "effective", "expires", "reason", "reference", "metadata",
 )  # fmt: skip
 _RANK = {group: rank for rank, group in enumerate(ORDER)}
-_MANY = frozenset({"legs", "balances", "metadata"})
+_MANY = frozenset({"legs", "balancing", "balances", "metadata"})
 _MONEY = ("by", "id", "legs", "balances")
 _TALK = ("reference", "metadata")
 
 FORMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {  # kind: groups that must be there, groups that may
     kind: (frozenset(required), frozenset((*required, *optional)))
     for kind, required, optional in (
-        ("transaction", _MONEY, ("effective", *_TALK)),
-        ("pending", _MONEY, ("effective", "expires", *_TALK)),
+        ("transaction", _MONEY, ("balancing", "effective", *_TALK)),
+        ("pending", _MONEY, ("balancing", "effective", "expires", *_TALK)),
         ("post", (*_MONEY, "pending"), ("effective", *_TALK)),
         ("void", (*_MONEY, "pending"), ("reason", *_TALK)),
         ("reversal", (*_MONEY, "reverses"), ("effective", "reason", *_TALK)),
-        ("adjustment", (*_MONEY, "reason"), ("effective", *_TALK)),
+        ("adjustment", (*_MONEY, "reason"), ("balancing", "effective", *_TALK)),
         ("expire", ("by", "pending", "legs", "balances"), ()),
         ("event", ("by", "id", "event"), ("effective", *_TALK)),
         ("account", ("by", "account"), ("id", "action", "reason", "metadata")),
@@ -58,13 +58,17 @@ _BY = re.compile("(?:user|service|capture|system):.+", re.DOTALL)
 
 @dataclass(slots=True)
 class Groups:
-    """The parts of one body by group."""
+    """The parts of one body by group. A leg is balancing if its number is in `balancing`."""
 
     one: dict[str, Any] = field(default_factory=dict)
     legs: list[dict[str, Any]] = field(default_factory=list)
+    balancing: dict[int, dict[str, Any]] = field(default_factory=dict)
     balances: list[dict[str, Any]] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    # Destroyed parts that may have been legs may each have been `balancing/…` as well, and at most one part may have been
+    # a balance: then the balances show whether a leg is missing, for it would have raised two of them.
+    legs_show: bool = False
 
 
 # --- forms of values -------------------------------------------------------------------------------------------------
@@ -138,20 +142,16 @@ def _is_definition(value: object) -> bool:
 def _is_leg(kind: str, value: object) -> bool:
     if not isinstance(value, dict):
         return False
-    balancing = "balancing" in value
-    members = _LEG
+    members, amount = _LEG, _is_amount
     if kind in ("post", "void", "expire", "reversal"):
         members = _LEG | {"of"}
         if type(value.get("of")) is not int or not 0 <= value["of"] < 1000:
             return False
-    elif balancing:
-        members = _LEG | {"balancing", "requested"}
-        if value["balancing"] not in ("debit", "credit", "both") or not _is_amount(value.get("requested")):
-            return False
+    elif "balancing" in FORMS[kind][1]:
+        amount = _is_total  # a balancing leg of nothing is refused by its own code, `nothing_available`
     return (
         set(value) == members
-        # A balancing leg of nothing is refused by its own code, `nothing_available`.
-        and (_is_amount(value["amount"]) or (balancing and value["amount"] == "0"))
+        and amount(value["amount"])
         and _is_asset(value["asset"])
         and _is_account(value["debit"])
         and _is_account(value["credit"])
@@ -170,6 +170,12 @@ _VALUES: dict[str, Callable[[Any], bool]] = {
     ),
     "pending": _text(128),
     "reverses": _text(128),
+    "balancing": lambda value: (
+        isinstance(value, dict)
+        and set(value) == {"requested", "side"}
+        and _is_amount(value["requested"])
+        and value["side"] in ("debit", "credit", "both")
+    ),
     "balances": lambda value: isinstance(value, dict),  # compared as a whole with what follows from the legs
     "effective": _is_time,
     "expires": _is_time,
@@ -236,6 +242,8 @@ def arrange(kind: str, parts: Sequence[Part]) -> Groups:
             raise _malformed("a part's value has another form", path=path, found=value)
         if group == "legs":
             groups.legs.append(value)
+        elif group == "balancing":
+            groups.balancing[int(place[1])] = value
         elif group == "balances":
             groups.balances.append(value)
         elif group == "metadata":
@@ -260,7 +268,17 @@ def _check_whole(kind: str, groups: Groups, places: Sequence[tuple[int, int | by
         numbers = [place[1] for place in places if place is not None and place[0] == _RANK[group]]
         if group not in groups.lost and numbers != list(range(len(numbers))):
             raise _malformed("a number is left out", path=group, found=numbers)
-    if len(groups.legs) > 1000 or len(groups.metadata) > 64:
+    if "legs" not in groups.lost or groups.legs_show:
+        for number in groups.balancing.keys() - set(range(len(groups.legs))):
+            if "legs" not in groups.lost:
+                raise _malformed("balancing, and no such leg", path=f"balancing/{number}")
+            groups.legs_show = False
+    numbers = [place[1] for place in places if place is not None and place[0] == _RANK["legs"]]
+    for number, leg in zip(numbers, groups.legs, strict=True):
+        if leg["amount"] == "0" and number not in groups.balancing:
+            raise _malformed("a leg moves nothing", path=f"legs/{number}", found=leg)
+    groups.legs_show &= numbers == list(range(len(numbers)))
+    if max(groups.balancing, default=0) > 999 or len(groups.legs) > 1000 or len(groups.metadata) > 64:
         raise _malformed("too many parts of a group", found=max(len(groups.legs), len(groups.metadata)))
     if kind == "account" and groups.one.get("action") in ("freeze", "unfreeze", "close", "reopen") and groups.metadata:
         raise _malformed("metadata belongs to open and update", path=next(iter(groups.metadata)))
@@ -293,7 +311,9 @@ def _find_lost(
             before = right[1] if left is None or left[0] != right[0] else end - start
             if before == 0:  # nothing of a group stands before its number 0
                 can.discard(ORDER[right[0]])
-            elif before == end - start:  # all that is lost is needed to count up to this number
+            elif (
+                before == end - start and ORDER[right[0]] != "balancing"
+            ):  # all that is lost is needed to count up to this number
                 can = {ORDER[right[0]]}
         runs.append((end - start, can))
         start = end
@@ -310,3 +330,7 @@ def _find_lost(
         if len(missing) == length:
             can.intersection_update(missing)
     groups.lost = set[str]().union(*(can for _, can in runs))
+    groups.legs_show = (
+        all("balancing" in can for _, can in runs if "legs" in can)
+        and sum(length for length, can in runs if "balances" in can) <= 1
+    )

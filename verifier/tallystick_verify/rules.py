@@ -338,12 +338,12 @@ class Book:
     def _money(self, stub: Stub, groups: Groups) -> Callable[[Recorded], None]:
         taken = self._target(stub, groups) if stub.kind in ("post", "reversal", *RELEASES) else None
         self._period(stub, groups)
-        if "legs" in groups.lost:
+        if "legs" in groups.lost and not self._balances_show_all_legs(stub.kind, groups):
             return self._money_by_its_word(groups)
         scales, after = dict[str, str](), dict[tuple[str, str], Totals]()
         before = self._before(stub.kind, groups)
         for number, leg in enumerate(groups.legs):  # 11
-            self._leg(stub.kind, number, leg, scales, before, after)
+            self._leg(stub.kind, number, leg, groups.balancing.get(number), scales, before, after)
         for (account, asset), totals in after.items():  # 12
             self._limit(account, asset, before[account, asset], totals)
         if "balances" not in groups.lost:
@@ -365,6 +365,24 @@ class Book:
                 recorded.expires = micros(groups.one["expires"])
 
         return commit
+
+    def _balances_show_all_legs(self, kind: str, groups: Groups) -> bool:
+        """Whether what was destroyed behind the legs was `balancing/…`: the balances are what the shown legs give."""
+        if not groups.legs_show:
+            return False
+        after: dict[tuple[str, str], Totals] = {}
+        for leg in groups.legs:
+            for side in ("debit", "credit"):
+                key = (leg[side], leg["asset"])
+                if key not in after:
+                    after[key] = replace(self.totals.get(key) or Totals())
+                if after[key].epoch < self._epoch:
+                    return False
+                after[key].effect(kind, side, int(leg["amount"]))
+        if groups.balances != [totals.as_part(*key) for key, totals in after.items()]:
+            return False
+        groups.lost -= {"legs", "balances"}
+        return True
 
     def _before(self, kind: str, groups: Groups) -> dict[tuple[str, str], Totals]:
         """The totals that the legs touch, as they were, in the order in which the legs touch them."""
@@ -402,6 +420,7 @@ class Book:
         kind: str,
         number: int,
         leg: dict[str, Any],
+        asked: dict[str, Any] | None,
         scales: dict[str, str],
         before: dict[tuple[str, str], Totals],
         after: dict[tuple[str, str], Totals],
@@ -423,8 +442,8 @@ class Book:
                         leg=number,
                     )
         debit, credit = (after.setdefault((account, asset), replace(before[account, asset])) for account in sides)
-        if "balancing" in leg:
-            self._balancing(number, leg, debit, credit)
+        if asked is not None:
+            self._balancing(number, leg, asked, debit, credit)
         debit.effect(kind, "debit", amount)
         credit.effect(kind, "credit", amount)
         if kind not in RELEASES:
@@ -446,10 +465,12 @@ class Book:
             facts.update(asset=asset, expected=scales[code], found=scale)
             self._refuse("asset_scale_conflict", "the asset has another scale in this ledger", **facts)
 
-    def _balancing(self, number: int, leg: dict[str, Any], debit: Totals, credit: Totals) -> None:
-        moves = int(leg["requested"])
+    def _balancing(
+        self, number: int, leg: dict[str, Any], asked: dict[str, Any], debit: Totals, credit: Totals
+    ) -> None:
+        moves = int(asked["requested"])
         for side, totals in (("debit", debit), ("credit", credit)):
-            if leg["balancing"] in (side, "both"):
+            if asked["side"] in (side, "both"):
                 moves = min(moves, available(side, self.definitions.get(leg[side], {}), leg["asset"], totals)[0])
         if moves <= 0:
             self._refuse("nothing_available", "nothing is available to a balancing leg", leg=number, available=moves)

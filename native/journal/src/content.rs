@@ -114,6 +114,7 @@ impl Compare<'_> {
             .parts
             .iter()
             .filter(|part| matches!(part, Part::Shown { path, .. } if path.starts_with("legs/")));
+        let balancing_destroyed = self.stored.may_lack_balancing();
         for index in 0..asked.len().max(stored.count()) {
             let path = format!("legs/{index}");
             let (stored, asked) = match (self.stored.part(&path), asked.get(index)) {
@@ -125,14 +126,20 @@ impl Compare<'_> {
                     return Err(Differs { member: path, stored, asked });
                 }
             };
-            let amount = if asked.balancing == Balancing::No { "amount" } else { "requested" };
-            let balancing = (asked.balancing != Balancing::No).then(|| quoted(asked.balancing.as_str()));
-            let requested = member(stored, "requested").or_else(|| member(stored, "amount"));
-            let stored_amount = if amount == "amount" { member(stored, "amount") } else { requested };
+            let moved = member(stored, "amount");
+            let amount = Some(quoted(&asked.amount.to_string()));
+            let side = (asked.balancing != Balancing::No).then(|| quoted(asked.balancing.as_str()));
+            let (stored_amount, stored_side) = match self.stored.part(&format!("balancing/{index}")) {
+                Some(part) if side.is_some() => (member(part, "requested"), member(part, "side")),
+                Some(part) => (moved, member(part, "side")),
+                // What was asked for is not known any more; a leg that is not balancing asks for what was moved.
+                None if balancing_destroyed => (if side.is_some() { amount.clone() } else { moved }, side.clone()),
+                None => (moved, None),
+            };
             for (name, stored, asked) in [
-                ("amount", stored_amount, Some(quoted(&asked.amount.to_string()))),
+                ("amount", stored_amount, amount),
                 ("asset", member(stored, "asset"), Some(quoted(self.requests.assets.get(asked.asset)))),
-                ("balancing", member(stored, "balancing"), balancing),
+                ("balancing", stored_side, side),
                 ("credit", member(stored, "credit"), Some(quoted(self.requests.accounts.get(asked.credit)))),
                 ("debit", member(stored, "debit"), Some(quoted(self.requests.accounts.get(asked.debit)))),
             ] {

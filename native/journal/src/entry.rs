@@ -17,7 +17,7 @@ use zeroize::Zeroize;
 use crate::definition::Action;
 use crate::kind::Kind;
 use crate::plan::{Plan, Planned, PlannedBalance, PlannedLeg, Source, NOT_OF};
-use crate::request::{Balancing, Command, More};
+use crate::request::{Balancing, Command, Leg, More};
 use crate::value::write_total;
 
 /// The root of a body as its parts come: the full subtrees so far, largest first.
@@ -208,12 +208,14 @@ impl<'a> BodyWriter<'a> {
     fn legs(&mut self, plan: &Plan, entry: &Planned, command: Option<&Command>) {
         let asked = command.map_or(&[][..], |command| plan.requests.legs(command));
         for (index, leg) in plan.legs(entry).iter().enumerate() {
-            let balancing = asked.get(index).filter(|leg| leg.balancing != Balancing::No);
-            self.leg(plan, index, leg, balancing.map(|leg| (leg.balancing, leg.amount)));
+            self.leg(plan, index, leg);
+        }
+        for (index, leg) in asked.iter().enumerate().filter(|(_, leg)| leg.balancing != Balancing::No) {
+            self.balancing(index, leg);
         }
     }
 
-    fn leg(&mut self, plan: &Plan, index: usize, leg: &PlannedLeg, balancing: Option<(Balancing, u128)>) {
+    fn leg(&mut self, plan: &Plan, index: usize, leg: &PlannedLeg) {
         self.open();
         let out = &mut self.out;
         out.extend_from_slice(b"\"legs/");
@@ -222,10 +224,6 @@ impl<'a> BodyWriter<'a> {
         write_total(out, leg.amount);
         out.extend_from_slice(b"\",\"asset\":\"");
         out.extend_from_slice(plan.asset(leg.asset).as_bytes());
-        if let Some((balancing, _)) = balancing {
-            out.extend_from_slice(b"\",\"balancing\":\"");
-            out.extend_from_slice(balancing.as_str().as_bytes());
-        }
         out.extend_from_slice(b"\",\"credit\":\"");
         out.extend_from_slice(plan.account(leg.credit).as_bytes());
         out.extend_from_slice(b"\",\"debit\":\"");
@@ -235,12 +233,21 @@ impl<'a> BodyWriter<'a> {
             out.extend_from_slice(b",\"of\":");
             write_number(out, u64::from(leg.of));
         }
-        if let Some((_, requested)) = balancing {
-            out.extend_from_slice(b",\"requested\":\"");
-            write_total(out, requested);
-            out.push(b'"');
-        }
         out.push(b'}');
+        self.close();
+    }
+
+    /// A part of its own: beside what was moved, what was asked for tells the one side what the other had.
+    fn balancing(&mut self, index: usize, asked: &Leg) {
+        self.open();
+        let out = &mut self.out;
+        out.extend_from_slice(b"\"balancing/");
+        write_number(out, index as u64);
+        out.extend_from_slice(b"\",{\"requested\":\"");
+        write_total(out, asked.amount);
+        out.extend_from_slice(b"\",\"side\":\"");
+        out.extend_from_slice(asked.balancing.as_str().as_bytes());
+        out.extend_from_slice(b"\"}");
         self.close();
     }
 

@@ -12,6 +12,12 @@ pub(crate) enum Part {
     Destroyed,
 }
 
+impl Part {
+    pub fn starts_with(&self, prefix: &str) -> bool {
+        matches!(self, Part::Shown { path, .. } if path.starts_with(prefix))
+    }
+}
+
 /// An entry read back.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
@@ -57,6 +63,39 @@ impl Stored {
 
     pub fn destroyed(&self) -> bool {
         self.parts.contains(&Part::Destroyed)
+    }
+
+    /// Whether a part `legs/…` was, or may have been, destroyed. They stand in one run: after `by`, `id` (and, of a post,
+    /// `pending`), before `balancing/…` and the balances.
+    pub fn may_lack_legs(&self) -> bool {
+        let first = if self.kind == Some(Kind::Post) { 3 } else { 2 };
+        let end = self.parts.iter().position(|part| part.starts_with("balancing/"));
+        self.destroyed_between(first, end.unwrap_or(usize::MAX).min(self.balances()))
+    }
+
+    /// Whether a part `balancing/…` was, or may have been, destroyed.
+    pub fn may_lack_balancing(&self) -> bool {
+        let first = self.parts.iter().rposition(|part| part.starts_with("legs/")).map_or(0, |last| last + 1);
+        self.destroyed_between(first, self.balances())
+    }
+
+    /// The first position at which no part before the balances can stand.
+    fn balances(&self) -> usize {
+        let end = self.parts.iter().enumerate().find_map(|(position, part)| match part {
+            Part::Shown { path, .. } => match path.strip_prefix("balances/").map(str::parse::<usize>) {
+                Some(Ok(index)) => position.checked_sub(index),
+                _ => {
+                    let later = ["effective", "expires", "reason", "reference"].contains(&path.as_str());
+                    (later || path.starts_with("metadata/")).then_some(position)
+                }
+            },
+            Part::Destroyed => None,
+        });
+        end.unwrap_or(self.parts.len())
+    }
+
+    fn destroyed_between(&self, first: usize, end: usize) -> bool {
+        self.parts[first.min(end)..end].contains(&Part::Destroyed)
     }
 
     /// The JSON of a part.

@@ -58,7 +58,10 @@ impl Target {
         if !has_legs {
             return Ok(target);
         }
-        target.destroyed = may_lack_legs(stored);
+        // A destroyed part that may have been a leg was none if all the legs of which the remainder tells are shown.
+        let shown = stored.parts.iter().filter(|part| part.starts_with("legs/")).count();
+        let all_shown = remainder.is_some_and(|(remaining, _)| remaining.len() == shown);
+        target.destroyed = stored.may_lack_legs() && !all_shown;
         if target.destroyed {
             return Ok(target);
         }
@@ -104,22 +107,4 @@ fn leg(value: &str, state: &mut State) -> Option<TargetLeg> {
         }
     }
     Some(TargetLeg { debit: debit?, credit: credit?, asset: asset?, amount: moved? })
-}
-
-/// Legs stand in one run: after `by`, `id` (and, of a post, `pending`), before the balances. A destroyed part in a place
-/// where a leg may have been makes the legs unknown.
-fn may_lack_legs(stored: &Stored) -> bool {
-    let first_leg = if stored.kind == Some(Kind::Post) { 3 } else { 2 };
-    let after_legs = stored.parts.iter().enumerate().find_map(|(position, part)| match part {
-        Part::Shown { path, .. } => match path.strip_prefix("balances/").map(str::parse::<usize>) {
-            Some(Ok(index)) => position.checked_sub(index),
-            _ => {
-                let later = ["effective", "expires", "reason", "reference"].contains(&path.as_str());
-                (later || path.starts_with("metadata/")).then_some(position)
-            }
-        },
-        Part::Destroyed => None,
-    });
-    let end = after_legs.unwrap_or(stored.parts.len());
-    stored.parts[first_leg.min(end)..end].contains(&Part::Destroyed)
 }

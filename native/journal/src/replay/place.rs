@@ -17,6 +17,7 @@ pub(super) enum Place {
     Pending,
     Reverses,
     Leg(u32),
+    Balancing(u32),
     Balance(u32),
     Effective,
     Expires,
@@ -43,6 +44,8 @@ impl Place {
             _ => {
                 if let Some(index) = path.strip_prefix("legs/") {
                     Place::Leg(number(index)?)
+                } else if let Some(index) = path.strip_prefix("balancing/") {
+                    Place::Balancing(number(index)?)
                 } else if let Some(index) = path.strip_prefix("balances/") {
                     Place::Balance(number(index)?)
                 } else {
@@ -69,6 +72,7 @@ impl Place {
             Place::Reason => 12,
             Place::Reference => 13,
             Place::Metadata => 14,
+            Place::Balancing(_) => 15,
         }
     }
 }
@@ -85,6 +89,7 @@ impl fmt::Display for Place {
             Place::Pending => "pending",
             Place::Reverses => "reverses",
             Place::Leg(index) => return write!(f, "legs/{index}"),
+            Place::Balancing(index) => return write!(f, "balancing/{index}"),
             Place::Balance(index) => return write!(f, "balances/{index}"),
             Place::Effective => "effective",
             Place::Expires => "expires",
@@ -102,7 +107,7 @@ fn number(text: &str) -> Option<u32> {
         .then(|| text.parse().ok())?
 }
 
-/// The parts of a kind: first exactly `head`, then legs and balances if it has them, then some of `rest`.
+/// The parts of a kind: first exactly `head`, then legs, `balancing/…` and balances if it has them, then some of `rest`.
 struct Form {
     head: &'static [Place],
     legs: bool,
@@ -139,6 +144,11 @@ const fn form(kind: Kind) -> Form {
     Form { head, legs, rest, required }
 }
 
+/// Whether legs of this kind may be balancing.
+pub(super) const fn may_balance(kind: Kind) -> bool {
+    matches!(kind, Kind::Transaction | Kind::Pending | Kind::Adjustment)
+}
+
 /// The places of an entry's parts as they are read; `None` for one that was destroyed.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
@@ -147,6 +157,11 @@ pub(super) struct Layout {
     hidden: bool,
     /// Position after the last leg that is shown.
     legs_end: usize,
+    /// Position of the first balancing/… that is shown, and how many are.
+    balancing: Option<usize>,
+    balancings: usize,
+    /// Position after the last of them.
+    balancing_end: usize,
     /// Position of balances/0, once a balance is shown.
     balances: Option<usize>,
 }
@@ -156,6 +171,12 @@ pub(super) struct Layout {
 pub(super) struct Gaps {
     /// Position of legs/0.
     pub legs: usize,
+    /// Position before which all legs stand.
+    pub legs_end: usize,
+    /// How many balancing/… are shown.
+    pub balancings: usize,
+    /// The kind may have more of them, where parts were destroyed.
+    pub may_balance: bool,
     /// Position of balances/0, if a balance is shown.
     pub balances: Option<usize>,
     /// Position of the first part shown after the balances, or the number of parts.
@@ -166,6 +187,7 @@ impl Layout {
     pub fn clear(&mut self) {
         self.places.clear();
         (self.last, self.hidden, self.legs_end, self.balances) = (None, false, 0, None);
+        (self.balancing, self.balancings, self.balancing_end) = (None, 0, 0);
     }
 
     pub fn len(&self) -> usize {
@@ -185,6 +207,7 @@ impl Layout {
             && match place {
                 _ if position < head => form.head[position] == place,
                 Place::Leg(index) => form.legs && position == head + index as usize && (index as usize) < LEGS_MAX,
+                Place::Balancing(index) => may_balance(kind) && self.balancing_fits(position, index as usize, head),
                 Place::Balance(index) => form.legs && self.balance_fits(position, index as usize, head),
                 _ => form.rest & place.bit() != 0,
             };
@@ -198,6 +221,11 @@ impl Layout {
         }
         match place {
             Place::Leg(_) => self.legs_end = position + 1,
+            Place::Balancing(_) => {
+                self.balancing.get_or_insert(position);
+                self.balancings += 1;
+                self.balancing_end = position + 1;
+            }
             Place::Balance(index) => self.balances = Some(position - index as usize),
             _ => {}
         }
@@ -206,10 +234,23 @@ impl Layout {
         Ok(())
     }
 
-    /// Balances follow 1 to 1000 legs, all of those that are shown.
+    /// It is of a leg: so many legs stand before the first of its sort. Destroyed parts between two may be others.
+    fn balancing_fits(&self, position: usize, index: usize, head: usize) -> bool {
+        let apart = match self.last {
+            Some(Place::Balancing(last)) => {
+                let before = self.places.iter().rposition(Option::is_some).map_or(0, |shown| position - shown);
+                before <= index - last as usize
+            }
+            _ => true,
+        };
+        let first = self.balancing.unwrap_or(position);
+        apart && index < LEGS_MAX && head + index < first && first <= head + index + LEGS_MAX
+    }
+
+    /// Balances follow 1 to 1000 legs and at most as many balancing/…, all of those that are shown.
     fn balance_fits(&self, position: usize, index: usize, head: usize) -> bool {
-        let earliest = self.legs_end.max(head + 1);
-        if index >= 2 * LEGS_MAX || position > index + head + LEGS_MAX {
+        let earliest = self.legs_end.max(head + 1).max(self.balancing_end);
+        if index >= 2 * LEGS_MAX || position > index + head + 2 * LEGS_MAX {
             return false;
         }
         match (position.checked_sub(index), self.balances) {
@@ -271,6 +312,9 @@ impl Layout {
         let after = |place: &Option<Place>| place.is_some_and(|place| place >= Place::Effective);
         (self.hidden && form.legs).then(|| Gaps {
             legs: form.head.len(),
+            legs_end: self.balancing.or(self.balances).unwrap_or(self.places.len()),
+            balancings: self.balancings,
+            may_balance: may_balance(kind),
             balances: self.balances,
             end: self.places.iter().position(after).unwrap_or(self.places.len()),
         })

@@ -272,6 +272,14 @@ impl<'a> Part<'a> {
         }
         match self.place {
             Place::Leg(index) => block.legs.push(self.leg(index, kind)?),
+            Place::Balancing(index) => {
+                let requested = self.balancing()?;
+                let legs = &block.legs[facts.legs.start..];
+                let leg = legs.binary_search_by_key(&index, |leg| leg.index).map(|at| &legs[at]);
+                if let Some(leg) = leg.ok().filter(|leg| leg.amount > requested) {
+                    return Err(malformed(self.place, "no less requested than moved", leg.amount));
+                }
+            }
             Place::Balance(index) => block.stated.push(self.balance(index)?),
             Place::By => {
                 let by = self.string()?;
@@ -322,21 +330,15 @@ impl<'a> Part<'a> {
 
     fn leg(&mut self, index: u32, kind: Kind) -> Checked<Leg<'a>> {
         let (mut debit, mut credit, mut asset, mut amount) = (None, None, None, None);
-        let (mut of, mut balancing, mut requested) = (None, None, None);
+        let mut of = None;
         self.object()?;
         while let Some(key) = self.reader.key().map_err(not_canonical)? {
             match &*key {
                 "amount" => amount = Some(self.total(value::amount)?),
                 "asset" => asset = Some(self.asset()?),
-                "balancing" => {
-                    let text = self.string()?;
-                    balancing =
-                        Some(Balancing::parse(&text).ok_or_else(|| malformed(self.place, "a balancing", text))?);
-                }
                 "credit" => credit = Some(self.name()?),
                 "debit" => debit = Some(self.name()?),
                 "of" => of = Some(self.index()?),
-                "requested" => requested = Some(self.total(value::amount)?),
                 _ => return Err(malformed(self.place, "members of a leg", key)),
             }
         }
@@ -350,12 +352,29 @@ impl<'a> Part<'a> {
         if aims != of.is_some() {
             return Err(malformed(self.place, "of in legs of post, void, expire and reversal", kind.as_str()));
         }
-        match (balancing, requested) {
-            (None, None) => {}
-            (Some(_), Some(requested)) if !aims && requested >= amount => {}
-            _ => return Err(malformed(self.place, "balancing and no less requested than moved", amount)),
-        }
         Ok(Leg { index, debit, credit, asset, amount, of })
+    }
+
+    /// What was asked for.
+    fn balancing(&mut self) -> Checked<u128> {
+        let (mut requested, mut side) = (None, None);
+        self.object()?;
+        while let Some(key) = self.reader.key().map_err(not_canonical)? {
+            match &*key {
+                "requested" => requested = Some(self.total(value::amount)?),
+                "side" => {
+                    let text = self.string()?;
+                    side = Some(
+                        Balancing::parse(&text).ok_or_else(|| malformed(self.place, "debit, credit or both", text))?,
+                    );
+                }
+                _ => return Err(malformed(self.place, "requested and side", key)),
+            }
+        }
+        match (requested, side) {
+            (Some(requested), Some(_)) => Ok(requested),
+            _ => Err(malformed(self.place, "requested and side", "less")),
+        }
     }
 
     fn balance(&mut self, index: u32) -> Checked<Stated<'a>> {

@@ -45,7 +45,10 @@ impl Totals {
             self.touch(credit, asset);
         }
         let gaps = facts.gaps.as_deref();
-        let complete = gaps.is_none_or(|gaps| gaps.show_all_legs(legs, self.touched.len()));
+        let complete = gaps.is_none_or(|gaps| {
+            gaps.show_all_legs(legs, self.touched.len())
+                || effect.is_some_and(|effect| self.explain_balances(effect, legs, stated, gaps))
+        });
         match (effect, complete) {
             (Some(effect), true) => {
                 self.add_up(effect)?;
@@ -91,6 +94,34 @@ impl Totals {
         self.since[slot as usize] >= self.lost
     }
 
+    /// Whether the legs that are shown are all there are, so that destroyed parts behind them were `balancing/…`: what is
+    /// stated is what they amount to. Another leg would have raised two balances, of which one at most is not shown.
+    fn explain_balances(&self, effect: Effect, legs: &[Leg<'_>], stated: &[Stated<'_>], gaps: &Gaps) -> bool {
+        let in_sequence = legs.last().is_some_and(|last| last.index as usize + 1 == legs.len());
+        let Some(balances) = gaps.balances.filter(|_| gaps.may_balance && in_sequence) else { return false };
+        if balances + stated.len() + 1 < gaps.end || !self.touched.iter().all(|&slot| self.is_known(slot)) {
+            return false;
+        }
+        let mut derived: Vec<Balance> =
+            self.touched.iter().map(|&slot| self.state.slots[slot as usize].balance).collect();
+        for leg in &self.legs {
+            for (side, account) in [(Side::Debit, leg.debit), (Side::Credit, leg.credit)] {
+                let is_its = |&slot: &u32| {
+                    let slot = &self.state.slots[slot as usize];
+                    (slot.account, slot.asset) == (account, leg.asset)
+                };
+                let Some(place) = self.touched.iter().position(is_its) else { return false };
+                if effect.apply(side, &mut derived[place], leg.amount).is_none() {
+                    return false;
+                }
+            }
+        }
+        stated.iter().all(|stated| {
+            let index = stated.index as usize;
+            self.touched.get(index).is_some_and(|&slot| self.is_at(slot, stated) && derived[index] == stated.balance)
+        })
+    }
+
     fn add_up(&mut self, effect: Effect) -> Checked<()> {
         for index in 0..self.legs.len() {
             let leg = self.legs[index];
@@ -117,7 +148,7 @@ impl Totals {
     /// All keys are known: each balance that is stated must be the one that was derived.
     fn compare(&mut self, stated: &[Stated<'_>], gaps: Option<&Gaps>, legs: usize, size: i64) -> Checked<()> {
         let keys = self.touched.len();
-        let room = gaps.map_or(stated.len(), |gaps| gaps.end.saturating_sub(gaps.legs + legs));
+        let room = gaps.map_or(stated.len(), |gaps| gaps.end.saturating_sub(gaps.legs + legs + gaps.balancings));
         if room < keys || stated.last().is_some_and(|last| last.index as usize >= keys) {
             return Err(blame("body", "one balance for every account and asset that a leg touches", keys, room));
         }
@@ -143,7 +174,7 @@ impl Totals {
         let Some(gaps) = gaps else { return Ok(()) };
         let shown_keys = self.touched.len();
         // Two accounts at least; as many balances.
-        let least = gaps.legs + legs.len().max(1) + shown_keys.max(2);
+        let least = gaps.legs + legs.len().max(1) + gaps.balancings + shown_keys.max(2);
         if gaps.end < least {
             return Err(blame("body", "parts are missing before those that follow the balances", least, gaps.end));
         }
@@ -285,17 +316,16 @@ impl Gaps {
     /// Whether no destroyed part can have been a leg, when those that are shown touch `keys` balances.
     fn show_all_legs(&self, legs: &[Leg<'_>], keys: usize) -> bool {
         let after = self.legs + legs.len();
-        match self.balances {
-            Some(balances) => balances == after,
-            // Nothing but as many balances as the legs ask for fits between legs and the rest.
-            None => legs.last().is_some_and(|last| last.index as usize + 1 == legs.len()) && self.end <= after + keys,
-        }
+        let in_sequence = legs.last().is_some_and(|last| last.index as usize + 1 == legs.len());
+        // Nothing but as many balances as the legs ask for fits between legs and the rest.
+        let no_room = self.balances.is_none() && self.end <= after + self.balancings + keys;
+        self.legs_end == after || (in_sequence && no_room)
     }
 
     /// Whether a destroyed part may have been a balance whose key no leg that is shown gives away.
     fn may_hide_a_balance(&self, legs: &[Leg<'_>], stated: &[Stated<'_>], ordered: usize, keys: usize) -> bool {
         let Some(balances) = self.balances else { return true };
-        let hidden_legs = balances - self.legs - legs.len();
+        let hidden_legs = self.legs_end - self.legs - legs.len();
         // Each hidden leg touches at most two more.
         let most = keys + 2 * hidden_legs;
         let unstated = |index: usize| stated.binary_search_by_key(&index, |stated| stated.index as usize).is_err();

@@ -96,10 +96,8 @@ fn a_balancing_leg_moves_what_is_available() {
     let mut ledger = Ledger::implicit();
     ledger.accept(&transaction("0", "bank", "c", "30"));
     ledger.accept(&moving("transaction", "1", &[balancing("c", "shop", "100", "debit")], ""));
-    assert_eq!(
-        ledger.last().part("legs/0").unwrap(),
-        r#"{"amount":"30","asset":"EUR/2","balancing":"debit","credit":"shop","debit":"c","requested":"100"}"#
-    );
+    assert_eq!(ledger.last().part("legs/0").unwrap(), r#"{"amount":"30","asset":"EUR/2","credit":"shop","debit":"c"}"#);
+    assert_eq!(ledger.last().part("balancing/0").unwrap(), r#"{"requested":"100","side":"debit"}"#);
     let refusal = ledger
         .refused_as("nothing_available", &moving("transaction", "2", &[balancing("c", "shop", "1", "debit")], ""));
     assert_eq!((refusal.account.as_deref(), refusal.leg), (Some("c"), Some(0)));
@@ -107,6 +105,9 @@ fn a_balancing_leg_moves_what_is_available() {
     let legs = [leg("bank", "c", "20"), leg("c", "fees", "5"), balancing("c", "shop", "100", "debit")];
     ledger.accept(&moving("transaction", "3", &legs, ""));
     assert!(ledger.last().part("legs/2").unwrap().contains(r#""amount":"15""#));
+    assert_eq!(ledger.last().part("balancing/0"), None);
+    let paths = ["\"legs/2\"", "\"balancing/2\"", "\"balances/0\""].map(|path| ledger.last().body.find(path).unwrap());
+    assert!(paths.is_sorted());
     // The credit side of `bank` has its 50 debits; the smaller side decides for `both`.
     ledger.accept(&moving("transaction", "4", &[balancing("shop", "bank", "1000", "credit")], ""));
     assert!(ledger.last().part("legs/0").unwrap().contains(r#""amount":"50""#));

@@ -31,6 +31,8 @@ fn the_same_content_is_answered_again_and_another_is_refused_by_its_member() {
             (r#""amount":"5""#, r#""amount":"6""#, "legs/0/amount"),
             (r#""amount":"7""#, r#""amount":"3""#, "legs/1/amount"),
             (r#","balancing":"debit""#, "", "legs/1/amount"),
+            (r#""7","balancing":"debit""#, r#""3""#, "legs/1/balancing"),
+            (r#""amount":"5""#, r#""amount":"5","balancing":"debit""#, "legs/0/balancing"),
             (r#""balancing":"debit""#, r#""balancing":"both""#, "legs/1/balancing"),
             (r#""credit":"b","#, r#""credit":"d","#, "legs/0/credit"),
             (r#""debit":"a""#, r#""debit":"d""#, "legs/0/debit"),

@@ -133,6 +133,37 @@ fn a_key_that_a_shown_leg_gives_away_is_unknown_alone() {
     assert_eq!((replay.unknown(), replay.obscured()), (vec![("c", "EUR/2")], vec!["balance", "asset"]));
 }
 
+/// Where balances show that the legs are all there are, what a balancing leg asked for may go without a trace.
+#[test]
+fn what_was_asked_for_is_destroyed_and_nothing_else_is_unknown() {
+    let mut ledger = transfers(1);
+    let leg = |debit: &str, amount: &str, more: &str| {
+        format!(r#"{{"debit":"{debit}","credit":"c","asset":"EUR/2","amount":"{amount}"{more}}}"#)
+    };
+    let sweep = r#","balancing":"debit""#;
+    let legs = [leg("b", "7", sweep), leg("a", "1", ""), leg("b", "99", sweep)].join(",");
+    assert_eq!(ledger.apply(&format!(r#"[{{"id":"x","legs":[{legs}],"reference":"r"}}]"#)), 0);
+    assert_eq!(ledger.apply(r#"[{"kind":"reversal","id":"y","reverses":"x","amounts":["1","0","3"]}]"#), 0);
+    // by, id, legs/0, legs/1, legs/2, balancing/0, balancing/2, balances/0 (b), /1 (c), /2 (a), reference
+    let destroyed = |parts: &[usize]| {
+        let mut rows = ledger.rows.clone();
+        parts.iter().for_each(|&part| rows[2].destroy(part));
+        must_be_honest(&ledger, &rows, &format!("{parts:?}"))
+    };
+    for parts in [&[5][..], &[6], &[5, 6], &[5, 6, 10], &[5, 6, 8], &[0, 5, 6, 9], &[6, 7, 8, 9]] {
+        let replay = destroyed(parts);
+        assert!(replay.unknown().is_empty() && replay.obscured().is_empty(), "{parts:?}: {:?}", replay.obscured());
+    }
+    for parts in [&[4, 5, 6][..], &[5, 7, 8]] {
+        assert!(destroyed(parts).obscured().contains(&"remainder"), "{parts:?}");
+    }
+    // Not so if the balances tell of more than the legs that are shown.
+    let mut rows = ledger.rows.clone();
+    rows[2].destroy(4);
+    rows[2].destroy(5);
+    assert!(must_be_honest(&ledger, &rows, "a leg, too").obscured().contains(&"remainder"));
+}
+
 /// A destroyed part does not open a door: what is shown must still fit.
 #[test]
 fn what_is_shown_beside_destroyed_parts_is_still_checked() {
