@@ -15,6 +15,9 @@ EUR = "EUR/2"
 LIMIT = "debits_must_not_exceed_credits"
 
 
+ASKED = {"requested": "5", "side": "debit"}
+
+
 def book_of(ledger: Ledger, upto: int | None = None) -> Book:
     """The book after the entries of a ledger; the last one read may violate."""
     book, read = Book(), StubReader(ledger.origin).read
@@ -285,6 +288,16 @@ def test_every_stated_balance_is_compared() -> None:
         lambda parts: [*parts[:2], ("legs/0", parts[2][1] | {"of": 0}), *parts[3:]],
         lambda parts: [*parts[:2], ("legs/1", parts[2][1]), *parts[3:]],
         lambda parts: [*parts[:2], ("legs/00", parts[2][1]), *parts[3:]],
+        lambda parts: [*parts[:2], ("legs/0", parts[2][1] | {"amount": "0"}), *parts[3:]],
+        lambda parts: [*parts[:2], ("legs/0", parts[2][1] | ASKED), *parts[3:]],
+        lambda parts: [*parts[:2], ("balancing/0", ASKED), *parts[2:]],
+        lambda parts: [*parts, ("balancing/0", ASKED)],
+        lambda parts: [*parts[:3], ("balancing/1", ASKED), *parts[3:]],
+        lambda parts: [*parts[:3], ("balancing/0", ASKED), ("balancing/0", ASKED), *parts[3:]],
+        lambda parts: [*parts[:3], ("balancing/0", ASKED | {"side": "none"}), *parts[3:]],
+        lambda parts: [*parts[:3], ("balancing/0", ASKED | {"requested": "0"}), *parts[3:]],
+        lambda parts: [*parts[:3], ("balancing/0", ASKED | {"amount": "1"}), *parts[3:]],
+        lambda parts: [*parts[:3], ("balancing/0", {"side": "debit"}), *parts[3:]],
     ],
 )
 def test_parts_of_another_order_or_form_are_malformed(change: Callable[[list[Any]], list[Any]]) -> None:
@@ -323,6 +336,12 @@ def test_a_balancing_leg_moves_just_what_is_available() -> None:
         ledger.money("transaction", "t", leg("a", "b", moved, side="debit", requested="50"))
         violation = refused(ledger)
         assert (violation.code, violation.facts["expected"]) == ("legs_differ", 40)
+
+
+def test_only_a_command_with_legs_of_its_own_can_be_balancing() -> None:
+    ledger = held()
+    ledger.money("post", "p", leg("a", "b", 1, 0, side="debit", requested="1"), pending="hold")
+    assert refused(ledger).code == "malformed"
 
 
 def test_a_debt_may_shrink_even_below_the_limit() -> None:
@@ -493,6 +512,23 @@ class TestDestroyedParts:
         ledger.pay("pay-2", "a", "b", 5)
         book = book_of(ledger)
         assert list(book.open) == ["destroyed, perhaps balances: not checked"]
+
+    @pytest.mark.parametrize("more", [(), ("metadata/k",), ("balancing/2",), ("balancing/2", "metadata/k")])
+    def test_what_was_asked_for_alone_leaves_everything_else_checked(self, more: tuple[str, ...]) -> None:
+        ledger = paid()
+        sweep = {"side": "debit", "requested": "500"}
+        legs = leg("b", "c", 100, **sweep), leg("x", "b", 1), leg("b", "c", 1, **sweep)
+        entry = ledger.money("transaction", "sweep", *legs, metadata={"k": "v"})
+        ledger.destroy(2, "balancing/0", *more)
+        ledger.money("reversal", "r", leg("c", "b", 100, 0), reverses="sweep")
+        book = book_of(ledger)
+        assert list(book.open) == ["destroyed, perhaps balancing: not checked"]
+        ledger.money("reversal", "r2", leg("c", "b", 1, 0), reverses="sweep")
+        assert refused(ledger).code == "exceeds_original"
+        # A leg that is gone, too, is not mistaken for it.
+        ledger.destroy(2, "legs/2")
+        assert any("the log's own word" in what or "legs" in what for what in book_of(ledger).open)
+        assert len(entry.parts) == 11
 
     def test_more_destroyed_parts_than_a_kind_can_have_are_malformed(self) -> None:
         ledger = paid()

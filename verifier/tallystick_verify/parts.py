@@ -66,8 +66,8 @@ class Groups:
     balances: list[dict[str, Any]] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
-    # Destroyed parts that may have been legs may each have been `balancing/…` as well, and at most one part may have been
-    # a balance: then the balances show whether a leg is missing, for it would have raised two of them.
+    # Destroyed parts that may have been legs may each have been `balancing/…` as well, and at most one part may have
+    # been a balance: then the balances show whether a leg is missing, for it would have raised two of them.
     legs_show: bool = False
 
 
@@ -273,11 +273,11 @@ def _check_whole(kind: str, groups: Groups, places: Sequence[tuple[int, int | by
             if "legs" not in groups.lost:
                 raise _malformed("balancing, and no such leg", path=f"balancing/{number}")
             groups.legs_show = False
-    numbers = [place[1] for place in places if place is not None and place[0] == _RANK["legs"]]
-    for number, leg in zip(numbers, groups.legs, strict=True):
-        if leg["amount"] == "0" and number not in groups.balancing:
-            raise _malformed("a leg moves nothing", path=f"legs/{number}", found=leg)
-    groups.legs_show &= numbers == list(range(len(numbers)))
+    of_legs = [place[1] for place in places if place is not None and place[0] == _RANK["legs"]]
+    for number_of_leg, leg in zip(of_legs, groups.legs, strict=True):
+        if leg["amount"] == "0" and number_of_leg not in groups.balancing:
+            raise _malformed("a leg moves nothing", path=f"legs/{number_of_leg!r}", found=leg)
+    groups.legs_show &= of_legs == list(range(len(of_legs)))
     if max(groups.balancing, default=0) > 999 or len(groups.legs) > 1000 or len(groups.metadata) > 64:
         raise _malformed("too many parts of a group", found=max(len(groups.legs), len(groups.metadata)))
     if kind == "account" and groups.one.get("action") in ("freeze", "unfreeze", "close", "reopen") and groups.metadata:

@@ -178,7 +178,7 @@ class Book:
                 self._doubts.setdefault(code, self._seq)
         if "legs" in groups.lost:
             self._epoch += 1
-        bearing = sorted(groups.lost & {*_DOUBTS, "action", "balances"})
+        bearing = sorted(groups.lost & {*_DOUBTS, "action", "balances", "balancing"})
         if bearing:
             codes = sorted({code for group in bearing for code in _DOUBTS.get(group, ())})
             follows = f"; from here on not decidable: {', '.join(codes)}" if codes else ""
@@ -342,8 +342,8 @@ class Book:
             return self._money_by_its_word(groups)
         scales, after = dict[str, str](), dict[tuple[str, str], Totals]()
         before = self._before(stub.kind, groups)
-        for number, leg in enumerate(groups.legs):  # 11
-            self._leg(stub.kind, number, leg, groups.balancing.get(number), scales, before, after)
+        for number in range(len(groups.legs)):  # 11
+            self._leg(stub.kind, number, groups, scales, before, after)
         for (account, asset), totals in after.items():  # 12
             self._limit(account, asset, before[account, asset], totals)
         if "balances" not in groups.lost:
@@ -419,12 +419,12 @@ class Book:
         self,
         kind: str,
         number: int,
-        leg: dict[str, Any],
-        asked: dict[str, Any] | None,
+        groups: Groups,
         scales: dict[str, str],
         before: dict[tuple[str, str], Totals],
         after: dict[tuple[str, str], Totals],
     ) -> None:
+        leg, asked = groups.legs[number], groups.balancing.get(number)
         sides, asset, amount = (leg["debit"], leg["credit"]), leg["asset"], int(leg["amount"])
         if kind not in RELEASES:
             for account in sides:
