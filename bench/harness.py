@@ -155,6 +155,7 @@ def scratch(name: str) -> Iterator[Path]:
     base = Path(os.environ.get("BENCH_DIR", ".cache/bench"))
     base.mkdir(parents=True, exist_ok=True)
     path = Path(tempfile.mkdtemp(prefix=name + "-", dir=base))
+    path.chmod(0o755)  # a database server may run as somebody else
     try:
         yield path
     finally:
