@@ -307,6 +307,8 @@ def _find_lost(
         low = left[0] if left else 0
         high = right[0] if right else len(ORDER)
         can = {group for group in allowed if low <= _RANK[group] <= high and group not in groups.one}
+        if low < _RANK["legs"] and end - start == 1:  # no leg before it that it could be of
+            can.discard("balancing")
         if right is not None and isinstance(right[1], int) and ORDER[right[0]] in _MANY:
             before = right[1] if left is None or left[0] != right[0] else end - start
             if before == 0:  # nothing of a group stands before its number 0
