@@ -139,3 +139,11 @@ def test_a_replay_is_answered_for_ever_even_if_the_rules_would_refuse_it_now(fil
     other = filled.record([pay("late", "customers:a", "shop", 300, effective="2020-01-02T00:00:00Z")], by="user:x")[0]
     with pytest.raises(CommandRefused, match="member effective"):
         other.entry()
+
+
+def test_genesis_tells_keys_policy_and_creation(ledger: Ledger) -> None:
+    genesis = ledger.entry(0)
+    body = genesis.stub["body"]
+    assert (genesis.kind, body["accounts"], body["by"]) == ("genesis", "implicit", "user:test")
+    assert body["policy"].encode() == ledger.policy.format()
+    assert [key in body["policy"] for key in body["keys"]] == [True, True]

@@ -54,6 +54,7 @@ def create(
         "accounts": "explicit" if explicit_accounts else "implicit",
         "by": by,
         "keys": vkeys(signers, store.origin),
+        "policy": own_policy(signers, store.origin).format().decode(),
     }
     Recorder(store, clock, randomness, floor=0).append("genesis", canonical(body))
 
