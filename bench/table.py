@@ -95,7 +95,7 @@ def main(folder: Path) -> None:
     print("## Limits, sealing, proofs, receipts, growth\n")
     for name in ("bench_limits", "bench_evidence", "bench_growth"):
         print(figures([line for line in found.get(name, []) if "figure" in line]))
-    print("## Layouts that were weighed (ADR 0007)\n")
+    print("## Layouts that were weighed (ADR 0008)\n")
     print(figures([line for line in found.get("bench_layout", []) if "figure" in line]))
 
 
