@@ -118,7 +118,7 @@ def receipts(ledger: object, policy: Policy, entries: int) -> None:
 def proofs(size: int) -> None:
     """Inclusion proofs out of tiles in a folder, each read anew."""
     with scratch("proofs") as folder:
-        hashes, level = random.Random(3).randbytes(32 * size), 0
+        hashes, level = os.urandom(32 * size), 0
         while hashes:
             count = len(hashes) // 32
             for index in range(-(-count // TILE_WIDTH)):
