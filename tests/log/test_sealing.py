@@ -147,3 +147,16 @@ def test_no_signature_over_a_planted_stub_that_every_verifier_would_refuse(bank:
         bank.ledger.seal()
     assert caught.value.facts["column"] == "stub"
     assert bank.disk.checkpoints == []
+
+
+def test_a_tail_cut_back_to_the_checkpoint_is_no_ledger_with_nothing_to_seal(bank: Bank) -> None:
+    bank.record("one")
+    bank.ledger.seal()
+    sealed = bank.disk.head
+    assert bank.ledger.seal() is None
+    bank.record("two")
+    assert sealed is not None
+    bank.disk.head = sealed
+    del bank.disk.rows[sealed.size :]
+    with pytest.raises(WentBack):
+        bank.ledger.seal()

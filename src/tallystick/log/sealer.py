@@ -63,7 +63,8 @@ class Sealer:
         signed = self._last_signed()  # 1
         head = self._store.head()
         if head is None or head.size == signed.size:
-            return None
+            with self._recorder.exclusive():  # "nothing to seal" must not hide entries that were cut off since
+                return None
         tree, hashes = grow(self._store, signed, head.size)  # 2: the bulk, while others record
         with self._recorder.exclusive() as head:
             tree, more = grow(self._store, tree, head.size)  # 2: what came meanwhile
